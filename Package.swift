@@ -1,0 +1,73 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Every target of ours is built with the same strictness: a warning is an error.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The libraries also have the compiler demand the word `unsafe` wherever memory is not checked.
+let strictLibrary = strict + [.strictMemorySafety()]
+
+let argumentParser: Target.Dependency =
+    .product(name: "ArgumentParser", package: "swift-argument-parser")
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+    name: "toymq",
+    products: [
+        .library(name: "WAL", targets: ["WAL"]),
+        .executable(name: "toymq-dump", targets: ["toymq-dump"]),
+        .executable(name: "toymq-fsck", targets: ["toymq-fsck"]),
+        .executable(name: "toymqctl", targets: ["toymqctl"]),
+        .executable(name: "toymq-bench", targets: ["toymq-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // The log. Knows nothing of topics, sockets or brokers.
+        .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
+
+        // Names and files of a data directory besides the log.
+        .target(
+            name: "DataDirectory", dependencies: ["WAL", systemPackage],
+            swiftSettings: strictLibrary),
+
+        // Read-only truth about a directory, shared by the tools.
+        .target(
+            name: "Inspection", dependencies: ["WAL", "DataDirectory", systemPackage],
+            swiftSettings: strictLibrary),
+
+        .executableTarget(
+            name: "toymq-dump",
+            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "toymq-fsck",
+            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            swiftSettings: strict),
+
+        // packageAccess: false, here and for all that comes above the log: the compiler refuses
+        // anything but the public contract of the modules below.
+        .executableTarget(
+            name: "toymqctl",
+            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            packageAccess: false, swiftSettings: strict),
+        .executableTarget(
+            name: "toymq-bench", dependencies: ["WAL", "CZlib", argumentParser, systemPackage],
+            packageAccess: false, swiftSettings: strict),
+
+        .testTarget(
+            name: "WALTests", dependencies: ["WAL", systemPackage], swiftSettings: strict),
+    ]
+)

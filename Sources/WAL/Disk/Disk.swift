@@ -1,0 +1,205 @@
+public import SystemPackage
+
+/// A system call that failed: which one, on what, and why.
+///
+/// An I/O error is never a verdict about a log: it says that nothing could be decided.
+public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What was being done.
+    public enum Operation: String, Hashable, Sendable {
+        /// open(2)
+        case open
+        /// pread(2)
+        case read
+        /// pwrite(2)
+        case write
+        /// fdatasync(2) or fsync(2) of a file
+        case sync
+        /// ftruncate(2)
+        case truncate
+        /// rename(2)
+        case rename
+        /// link(2)
+        case link
+        /// unlink(2) or rmdir(2)
+        case remove
+        /// opendir(3) and readdir(3)
+        case list
+        /// stat(2)
+        case status
+        /// mkdir(2)
+        case makeDirectory = "make directory"
+        /// fsync(2) of a directory
+        case syncDirectory = "sync directory"
+        /// flock(2)
+        case lock
+        /// close(2)
+        case close
+    }
+
+    /// The call that failed.
+    public let operation: Operation
+    /// The file or directory it was made on.
+    public let path: FilePath
+    /// The error number it gave.
+    public let errno: Errno
+
+    /// Creates the value that describes one failed call.
+    public init(operation: Operation, path: FilePath, errno: Errno) {
+        self.operation = operation
+        self.path = path
+        self.errno = errno
+    }
+
+    /// One line for people: `cannot sync /data/topics/a/segment.log: Input/output error`.
+    public var description: String { "cannot \(operation.rawValue) \(path): \(errno)" }
+
+    /// Whether there was no room for the bytes: freeing space lets the same call succeed.
+    package var isOutOfSpace: Bool {
+        errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge
+    }
+}
+
+/// The one seam between the log and the outside: what it asks of a file system and nothing more.
+/// It knows no format. Tests put a disk under the same code that lies, fails and loses power.
+///
+/// All calls block. Short reads and writes are allowed and dealt with above the seam.
+package protocol Disk: Sendable {
+    /// Opens a regular file.
+    func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile
+    /// All entries of a directory but `.` and `..`, in no order.
+    func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry]
+    /// What is there, or nil if nothing is.
+    func status(_ path: FilePath) throws(DiskError) -> FileStatus?
+    /// Creates a directory; its parent has to be synced before anything relies on it.
+    func makeDirectory(_ path: FilePath) throws(DiskError)
+    /// Gives a file or directory another name, replacing what has it.
+    func rename(_ old: FilePath, to new: FilePath) throws(DiskError)
+    /// Gives a file a second name, which must be free.
+    func link(_ existing: FilePath, to new: FilePath) throws(DiskError)
+    /// Removes a file's name or an empty directory.
+    func remove(_ path: FilePath) throws(DiskError)
+    /// Makes the names in a directory durable.
+    func syncDirectory(_ path: FilePath) throws(DiskError)
+    /// Takes the exclusive lock of a file or directory, without waiting: `wouldBlock` if held.
+    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock
+    /// The process that holds the lock of `path`, as far as the system tells.
+    func lockHolder(_ path: FilePath) -> LockHolder?
+}
+
+/// An open file. Usable from several threads at once, but for `close`.
+package protocol DiskFile: AnyObject, Sendable {
+    /// Where it was opened.
+    var path: FilePath { get }
+    /// Size in bytes, identity and times.
+    func status() throws(DiskError) -> FileStatus
+    /// Appends at most `limit` bytes found at `offset` to `buffer`; 0 means the end of the file.
+    func read(
+        at offset: UInt64, upTo limit: Int, into buffer: inout ByteBuffer
+    ) throws(DiskError) -> Int
+    /// Writes some or all of `bytes` at `offset` and tells how many.
+    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int
+    /// Cuts or extends the file.
+    func truncate(to size: UInt64) throws(DiskError)
+    /// fdatasync(2), or fsync(2) when `.everything` is asked for.
+    func sync(_ extent: SyncExtent) throws(DiskError)
+    /// Closes it; later calls fail. Closing again does nothing.
+    func close()
+}
+
+/// A lock that is held until `release`, or until the process ends.
+package protocol DiskLock: AnyObject, Sendable {
+    /// Gives the lock up. Doing so again does nothing.
+    func release()
+}
+
+/// How a file is opened.
+package enum FileMode: Sendable {
+    /// It must exist; nothing is changed.
+    case read
+    /// It must exist.
+    case readWrite
+    /// It may exist.
+    case create
+    /// It must not exist.
+    case createNew
+}
+
+/// How much `DiskFile.sync` covers.
+package enum SyncExtent: Sendable {
+    /// The bytes and whatever is needed to read them back (fdatasync).
+    case data
+    /// All metadata as well: used where a size shrinks or a file is new (fsync).
+    case everything
+}
+
+/// A name in a directory.
+package struct DirectoryEntry: Hashable, Sendable {
+    package enum Kind: Sendable { case file, directory, other }
+    package let name: FilePath.Component
+    package let kind: Kind
+
+    package init(name: FilePath.Component, kind: Kind) {
+        self.name = name
+        self.kind = kind
+    }
+}
+
+/// What stat(2) says. Times are nanoseconds since 1970.
+package struct FileStatus: Hashable, Sendable {
+    package let kind: DirectoryEntry.Kind
+    package let size: UInt64
+    package let device: UInt64
+    package let inode: UInt64
+    package let modified: Int64
+    package let changed: Int64
+
+    package init(
+        kind: DirectoryEntry.Kind, size: UInt64, device: UInt64, inode: UInt64, modified: Int64,
+        changed: Int64
+    ) {
+        self.kind = kind
+        self.size = size
+        self.device = device
+        self.inode = inode
+        self.modified = modified
+        self.changed = changed
+    }
+}
+
+/// Who holds a lock.
+package enum LockHolder: Hashable, Sendable {
+    /// A process that this one can see.
+    case process(Int32)
+    /// Somebody, but the system does not say who (another pid namespace).
+    case unknown
+}
+
+extension DiskFile {
+    /// Writes all of `bytes`: a short write goes on where it stopped, as POSIX allows it to stop
+    /// anywhere (signal, quota, full disk); the next call then gives the reason.
+    package func writeAll(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) {
+        var done = 0
+        while done < bytes.byteCount {
+            let rest = bytes.extracting(done..<bytes.byteCount)
+            let written = try write(rest, at: offset + UInt64(done))
+            // A write of 0 bytes would loop for ever; no file system gives it for a regular file.
+            guard written > 0 else {
+                throw DiskError(operation: .write, path: path, errno: .ioError)
+            }
+            done += written
+        }
+    }
+
+    /// Appends exactly `count` bytes at `offset` to `buffer`, fewer only where the file ends.
+    package func readFully(
+        at offset: UInt64, count: Int, into buffer: inout ByteBuffer
+    ) throws(DiskError) -> Int {
+        var done = 0
+        while done < count {
+            let got = try read(at: offset + UInt64(done), upTo: count - done, into: &buffer)
+            if got == 0 { break }
+            done += got
+        }
+        return done
+    }
+}

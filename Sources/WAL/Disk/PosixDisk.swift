@@ -1,0 +1,177 @@
+internal import Glibc
+package import SystemPackage
+
+/// The disk of the machine.
+package struct PosixDisk: Disk {
+    package init() {}
+
+    package func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile {
+        let flags: Int32 =
+            switch mode {
+            case .read: O_RDONLY
+            case .readWrite: O_RDWR
+            case .create: O_RDWR | O_CREAT
+            case .createNew: O_RDWR | O_CREAT | O_EXCL
+            }
+        let descriptor = try System.open(path, flags).orThrow(.open, path)
+        return PosixFile(descriptor: descriptor, path: path)
+    }
+
+    package func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
+        try System.list(directory).orThrow(.list, directory)
+    }
+
+    package func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
+        switch System.statusOf(path) {
+        case .success(let status): return status
+        case .failure(.noSuchFileOrDirectory): return nil
+        case .failure(let errno):
+            throw DiskError(operation: .status, path: path, errno: errno)
+        }
+    }
+
+    package func makeDirectory(_ path: FilePath) throws(DiskError) {
+        _ = try System.mkdir(path).orThrow(.makeDirectory, path)
+    }
+
+    package func rename(_ old: FilePath, to new: FilePath) throws(DiskError) {
+        _ = try System.rename(old, new).orThrow(.rename, old)
+    }
+
+    package func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
+        _ = try System.link(existing, new).orThrow(.link, existing)
+    }
+
+    package func remove(_ path: FilePath) throws(DiskError) {
+        _ = try System.remove(path).orThrow(.remove, path)
+    }
+
+    package func syncDirectory(_ path: FilePath) throws(DiskError) {
+        let descriptor = try System.open(path, O_RDONLY | O_DIRECTORY)
+            .orThrow(.syncDirectory, path)
+        defer { System.close(descriptor) }
+        _ = try System.fsync(descriptor).orThrow(.syncDirectory, path)
+    }
+
+    package func lock(_ path: FilePath) throws(DiskError) -> any DiskLock {
+        let descriptor = try System.open(path, O_RDONLY).orThrow(.lock, path)
+        switch System.flock(descriptor) {
+        case .success: return PosixLock(descriptor)
+        case .failure(let errno):
+            System.close(descriptor)
+            throw DiskError(operation: .lock, path: path, errno: errno)
+        }
+    }
+
+    /// flock(2) itself does not say who holds a lock; /proc/locks does, by device and inode:
+    /// `2: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`.
+    package func lockHolder(_ path: FilePath) -> LockHolder? {
+        guard let status = try? System.statusOf(path).get(),
+            let file = try? open("/proc/locks", .read)
+        else { return nil }
+        defer { file.close() }
+        var buffer = ByteBuffer()
+        // A file of /proc has no size: it is read until it ends.
+        while let got = try? file.read(at: UInt64(buffer.count), upTo: 65_536, into: &buffer),
+            got > 0
+        {}
+        let device = System.deviceName(status.device)
+        let key = [
+            hexadecimal(device.major), hexadecimal(device.minor), String(status.inode),
+        ].joined(separator: ":")
+        let text = String(decoding: buffer.bytes.copied(), as: UTF8.self)
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count >= 6, fields.contains("FLOCK"), fields.contains(Substring(key)),
+                !fields.contains("->")
+            else { continue }
+            let holder = fields.firstIndex(of: Substring(key)).flatMap { Int32(fields[$0 - 1]) }
+            if let holder, holder > 0 { return .process(holder) }
+            return .unknown
+        }
+        return nil
+    }
+
+    /// Two digits at least, as the kernel prints `%02x`.
+    private func hexadecimal(_ number: UInt32) -> String {
+        let digits = String(number, radix: 16)
+        return digits.count < 2 ? "0" + digits : digits
+    }
+}
+
+extension Result where Failure == Errno {
+    fileprivate func orThrow(
+        _ operation: DiskError.Operation, _ path: FilePath
+    ) throws(DiskError) -> Success {
+        switch self {
+        case .success(let value): return value
+        case .failure(let errno):
+            throw DiskError(operation: operation, path: path, errno: errno)
+        }
+    }
+}
+
+/// A descriptor with one owner. The last reference closes it, but `close` says when.
+private final class PosixFile: DiskFile {
+    let path: FilePath
+    private let descriptor: Int32
+    private let isClosed = Monitor(false)
+
+    init(descriptor: Int32, path: FilePath) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close() }
+
+    func status() throws(DiskError) -> FileStatus {
+        try System.fstat(descriptor).orThrow(.status, path)
+    }
+
+    func read(
+        at offset: UInt64, upTo limit: Int, into buffer: inout ByteBuffer
+    ) throws(DiskError) -> Int {
+        do {
+            return try System.pread(descriptor, into: &buffer, upTo: limit, at: offset)
+        } catch {
+            throw DiskError(operation: .read, path: path, errno: error)
+        }
+    }
+
+    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int {
+        try System.pwrite(descriptor, bytes, offset).orThrow(.write, path)
+    }
+
+    func truncate(to size: UInt64) throws(DiskError) {
+        _ = try System.ftruncate(descriptor, size).orThrow(.truncate, path)
+    }
+
+    func sync(_ extent: SyncExtent) throws(DiskError) {
+        switch extent {
+        case .data: _ = try System.fdatasync(descriptor).orThrow(.sync, path)
+        case .everything: _ = try System.fsync(descriptor).orThrow(.sync, path)
+        }
+    }
+
+    func close() {
+        let wasOpen = isClosed.withLock { closed in
+            defer { closed = true }
+            return !closed
+        }
+        if wasOpen { System.close(descriptor) }
+    }
+}
+
+/// The descriptor that carries a flock(2); closing it gives the lock up.
+private final class PosixLock: DiskLock {
+    private let descriptor: Monitor<Int32?>
+
+    init(_ descriptor: Int32) { self.descriptor = Monitor(descriptor) }
+
+    deinit { release() }
+
+    func release() {
+        let held = descriptor.withLock { $0.take() }
+        if let held { System.close(held) }
+    }
+}

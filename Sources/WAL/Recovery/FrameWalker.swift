@@ -1,0 +1,164 @@
+/// Why there is no valid frame in its place at P.
+package enum PlaceFault: Hashable, Sendable {
+    case length(UInt32?)
+    case crc
+    /// crc and position hold, an unknown presence bit is set.
+    case newer(FrameFields)
+    /// crc holds, the parts do not fit. `inPlace`: the position holds as well.
+    case inner(InnerFault, FrameFields, inPlace: Bool)
+    /// A valid frame with another id. `inPlace`: the position holds.
+    case id(FrameFields, inPlace: Bool)
+    /// A valid frame with the right id that was written for another place.
+    case position(FrameFields)
+    /// A valid frame where the segment's mark should be.
+    case notAMark(FrameFields)
+
+    /// Bytes of the frame at P when its crc and position hold: nothing within is searched then.
+    var wholeBytes: Int? {
+        switch self {
+        case .newer(let fields), .inner(_, let fields, inPlace: true),
+            .id(let fields, inPlace: true):
+            fields.frameBytes
+        default: nil
+        }
+    }
+
+    var findingKind: LogFinding.Kind {
+        switch self {
+        case .length: .badLength
+        case .crc: .badCRC
+        case .newer: .unknownField
+        case .inner, .notAMark: .badInner
+        case .id: .badID
+        case .position: .badPosition
+        }
+    }
+
+    /// What is wrong, for people; `id` and `position` are what the place asks for.
+    func detail(id: UInt64, position: UInt64, bytesLeft: UInt64) -> String {
+        switch self {
+        case .length(nil): "only \(bytesLeft) bytes are left, too few for a length field"
+        case .length(let value?):
+            FrameLayout.lengths.contains(value)
+                ? "length \(value) leads past the end, \(bytesLeft) bytes are left"
+                : "length \(value) is not between 34 and 4194300"
+        case .crc: "the checksum does not match"
+        case .newer(let fields):
+            "presence bits 0x\(String(fields.presence.rawValue, radix: 16)) "
+                + "are not known to this version"
+        case .inner(let fault, _, _): fault.rawValue
+        case .id(let fields, _): "a whole frame with id \(fields.id) where \(id) belongs"
+        case .position(let fields):
+            "a whole frame with position \(fields.position) where \(position) belongs"
+        case .notAMark: "a whole frame, but a segment begins with a mark"
+        }
+    }
+}
+
+/// Walks the frames of a segment in pieces of a bounded buffer: no length from the file makes the
+/// buffer larger than one frame may be, nor larger than what the file holds.
+package struct FrameWalker: ~Copyable {
+    package enum Step {
+        case frame(DecodedFrame)
+        /// The bytes end exactly here.
+        case end
+        case broken(PlaceFault)
+    }
+
+    /// How much is read at once. Small enough that the crc finds the bytes in the cache.
+    package static let chunkBytes = 256 << 10
+
+    private let file: any DiskFile
+    /// Reading stops here: the size of the file, or the durable end.
+    package let end: UInt64
+    private var window: ByteBuffer
+    private var windowStart: UInt64
+    private var frameStart = 0
+    private var frameEnd = 0
+    /// Where the next frame begins.
+    package private(set) var offset: UInt64
+
+    package init(_ file: any DiskFile, from offset: UInt64 = 0, to end: UInt64) {
+        self.file = file
+        self.end = end
+        self.offset = offset
+        self.windowStart = offset
+        let left = end > offset ? end - offset : 0
+        self.window = ByteBuffer(capacity: Int(min(left, UInt64(FrameWalker.chunkBytes))))
+    }
+
+    /// The bytes of the frame that `next` gave last.
+    package var frameBytes: RawSpan {
+        @_lifetime(borrow self)
+        borrowing get { window.bytes.extracting(frameStart..<frameEnd) }
+    }
+
+    /// Goes on at another place.
+    package mutating func seek(to offset: UInt64) {
+        self.offset = offset
+        if offset < windowStart || offset > windowStart + UInt64(window.count) {
+            window.reset()
+            windowStart = offset
+        }
+    }
+
+    /// The frame at `offset`, judged by what its place asks for: `id` (nil where any will do) and
+    /// the position, `base` being that of offset 0 (nil where any will do).
+    package mutating func next(id: UInt64?, base: UInt64?) throws(DiskError) -> Step {
+        if offset >= end { return .end }
+        guard try have(FrameLayout.lengthBytes) else { return .broken(.length(nil)) }
+        let length = window.bytes.u32(at: Int(offset - windowStart) + FrameLayout.length)
+        guard let size = FrameLayout.frameBytes(length: length), UInt64(size) <= end - offset
+        else { return .broken(.length(length)) }
+        // The file may have become shorter since its size was read.
+        guard try have(size) else { return .broken(.length(length)) }
+        frameStart = Int(offset - windowStart)
+        frameEnd = frameStart + size
+        let result = FrameDecoder.decode(window.bytes.extracting(frameStart..<frameEnd))
+        let position = base.map { $0 &+ offset }
+        switch result {
+        case .success(let frame):
+            let fields = frame.fields
+            let inPlace = position == nil || fields.position == position
+            if let id, fields.id != id { return .broken(.id(fields, inPlace: inPlace)) }
+            guard inPlace else { return .broken(.position(fields)) }
+            offset += UInt64(size)
+            return .frame(frame)
+        case .failure(let fault):
+            return .broken(place(fault, id: id, position: position))
+        }
+    }
+
+    private func place(_ fault: FrameFault, id: UInt64?, position: UInt64?) -> PlaceFault {
+        switch fault {
+        case .length(let value): return .length(value)
+        case .crc: return .crc
+        case .newer(let fields):
+            if position == nil || fields.position == position { return .newer(fields) }
+            if let id, fields.id != id { return .id(fields, inPlace: false) }
+            return .position(fields)
+        case .inner(let inner, let fields):
+            return .inner(
+                inner, fields, inPlace: position == nil || fields.position == position)
+        }
+    }
+
+    /// Makes sure that `count` bytes from `offset` on are in the window.
+    private mutating func have(_ count: Int) throws(DiskError) -> Bool {
+        let start = Int(offset - windowStart)
+        if window.count - start >= count { return true }
+        window.removeFirst(start)
+        windowStart = offset
+        frameStart = 0
+        frameEnd = 0
+        while window.count < count {
+            let next = windowStart + UInt64(window.count)
+            let wanted = max(FrameWalker.chunkBytes, count) - window.count
+            let left = end > next ? end - next : 0
+            let limit = Int(min(UInt64(wanted), left))
+            if limit == 0 { return false }
+            if try file.read(at: next, upTo: limit, into: &window) == 0 { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,91 @@
+package import SystemPackage
+
+/// The names of the files in a log's directory.
+package enum SegmentName: Hashable, Sendable {
+    /// `segment.log`, the one that is appended to.
+    case active
+    /// `<first id, 20 digits>.log`
+    case sealed(first: UInt64)
+
+    package static let activeName = "segment.log"
+
+    /// The segment that a file name stands for; nil for any other file.
+    package init?(_ name: String) {
+        if name == SegmentName.activeName {
+            self = .active
+            return
+        }
+        guard name.utf8.count == 24, name.hasSuffix(".log") else { return nil }
+        let digits = name.dropLast(4)
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let first = UInt64(digits)
+        else { return nil }
+        self = .sealed(first: first)
+    }
+
+    package var fileName: String {
+        switch self {
+        case .active: return SegmentName.activeName
+        case .sealed(let first):
+            let digits = String(first)
+            return String(repeating: "0", count: 20 - digits.utf8.count) + digits + ".log"
+        }
+    }
+
+    package func path(in directory: FilePath) -> FilePath { directory.appending(fileName) }
+
+    /// What else a log leaves in its directory.
+    package enum Companion: Hashable, Sendable {
+        /// A torn tail that opening set aside: `segment.log.torn-<position>` and `.2`, `.3` …
+        case keptTail
+        /// A temporary file of a replaced segment: its name with `.tmp` behind.
+        case temporary
+    }
+
+    /// The companion that a file name stands for; nil for any other file.
+    package static func companion(_ name: String) -> Companion? {
+        if name.hasSuffix(".tmp"), SegmentName(String(name.dropLast(4))) != nil {
+            return .temporary
+        }
+        let prefix = activeName + ".torn-"
+        guard name.hasPrefix(prefix) else { return nil }
+        let parts = name.dropFirst(prefix.count).split(
+            separator: ".", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), parts.allSatisfy({ UInt64($0) != nil }) else {
+            return nil
+        }
+        return .keptTail
+    }
+}
+
+/// The segments of a directory, oldest first; the active one, if there, is last.
+package struct SegmentListing: Hashable, Sendable {
+    package var sealed: [UInt64] = []
+    package var hasActive = false
+    package var companions: [String: SegmentName.Companion] = [:]
+    /// Names that belong to no log.
+    package var others: [DirectoryEntry] = []
+
+    package init() {}
+
+    package init(_ entries: [DirectoryEntry]) {
+        for entry in entries {
+            let name = entry.name.string
+            switch (SegmentName(name), entry.kind) {
+            case (.active, .file): hasActive = true
+            case (.sealed(let first), .file): sealed.append(first)
+            default:
+                if let companion = SegmentName.companion(name), entry.kind == .file {
+                    companions[name] = companion
+                } else {
+                    others.append(entry)
+                }
+            }
+        }
+        sealed.sort()
+        others.sort { $0.name.string < $1.name.string }
+    }
+
+    package var names: [SegmentName] {
+        sealed.map { .sealed(first: $0) } + (hasActive ? [.active] : [])
+    }
+}
