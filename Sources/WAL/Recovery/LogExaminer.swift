@@ -1,0 +1,191 @@
+package import SystemPackage
+
+/// Examines all segments of a directory, read-only: the one judge of a log, for opening it and for
+/// the tools alike. Damage is reported as values and the examination goes on; only an I/O error
+/// ends it.
+package struct LogExaminer {
+    let disk: any Disk
+    let directory: FilePath
+    let visitor: (any ExaminationVisitor)?
+    /// The first id above all that the caller knows to be durable; nil if it knows of none.
+    let acknowledgedBelow: UInt64?
+    /// Somebody is appending: nothing is said of what is not known durable.
+    let isLive: Bool
+
+    var result = Examination()
+    /// The first id that is not known durable, as far as the examination has come.
+    var bound: UInt64
+    /// What the next segment has to begin with; nil before the first.
+    var expectedID: UInt64?
+    var expectedPosition: UInt64?
+    var previousEndsInLost = false
+    var unproven = UnprovenFrames()
+
+    /// - Parameters:
+    ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
+    ///     a consumer has acknowledged it; below 2^64 - 1.
+    ///   - isLive: a process has the log open.
+    package init(
+        disk: any Disk, directory: FilePath, knownDurable: UInt64?, isLive: Bool = false,
+        visitor: (any ExaminationVisitor)? = nil
+    ) {
+        self.disk = disk
+        self.directory = directory
+        self.visitor = visitor
+        self.isLive = isLive
+        acknowledgedBelow = knownDurable.map { $0 + 1 }
+        bound = acknowledgedBelow ?? 0
+    }
+
+    /// Examines the segments of `listing`.
+    package mutating func examine(_ listing: SegmentListing) throws(DiskError) -> Examination {
+        if let last = listing.sealed.last { bound = max(bound, last) }
+        let active = listing.hasActive ? try openActive() : nil
+        defer { active?.file.close() }
+        for (index, first) in listing.sealed.enumerated() {
+            let later = index + 1 < listing.sealed.count
+            let next = later ? listing.sealed[index + 1] : active?.markID
+            let name = SegmentName.sealed(first: first)
+            let file = try disk.open(name.path(in: directory), .read)
+            defer { file.close() }
+            let size = try file.status().size
+            var segment = SegmentExaminer(self, name, file, size, nextFirst: next)
+            take(try segment.run())
+        }
+        if let active, active.isMade {
+            result.active = .made
+            var segment = SegmentExaminer(
+                self, .active, active.file, active.size, nextFirst: nil)
+            take(try segment.run())
+        } else {
+            result.active = .unmade(exists: active != nil)
+            try judgeUnmade(active)
+        }
+        result.nextID = expectedID ?? 0
+        result.durableBelow = bound
+        result.endPosition = expectedPosition
+        return result
+    }
+
+    /// Goes on from what a segment's examination has left.
+    private mutating func take(_ finished: LogExaminer) { self = finished }
+
+    /// What can be told of `segment.log` before it is its turn.
+    private struct Active {
+        let file: any DiskFile
+        let size: UInt64
+        /// The id of a whole mark at offset 0.
+        let markID: UInt64?
+        /// Its first bytes hold a whole frame of a later version.
+        let newer: FrameFields?
+        /// At most 38 bytes without a whole mark are a segment whose making was not finished.
+        var isMade: Bool { markID != nil || size > UInt64(FrameLayout.smallestFrame) }
+    }
+
+    private func openActive() throws(DiskError) -> Active {
+        let file = try disk.open(SegmentName.active.path(in: directory), .read)
+        let size = try file.status().size
+        var walker = FrameWalker(file, to: size)
+        switch try walker.next(id: nil, base: nil) {
+        case .frame(let frame) where frame.isMark:
+            return Active(file: file, size: size, markID: frame.fields.id, newer: nil)
+        case .broken(.newer(let fields)):
+            return Active(file: file, size: size, markID: nil, newer: fields)
+        default:
+            return Active(file: file, size: size, markID: nil, newer: nil)
+        }
+    }
+
+    /// A missing `segment.log`, or one that was being made when the process died: it holds
+    /// nothing, and opening makes it anew.
+    private mutating func judgeUnmade(_ active: Active?) throws(DiskError) {
+        let id = expectedID ?? 0
+        var facts = StopFacts()
+        let size = active?.size ?? 0
+        facts.newerFrame =
+            active?.newer.map {
+                expectedPosition == nil || $0.position == expectedPosition
+            } ?? false
+        facts.durableBeyond = bound > id
+        facts.atEnd = size == 0
+        if let active {
+            if size > 0 { facts.zerosToEnd = try isZero(active.file, 0..<size) }
+            visitor?.begin(segment: .active, size: size)
+            var summary = SegmentSummary(name: .active, size: size)
+            summary.nextID = id
+            result.segments.append(summary)
+        }
+        let row = VerdictTable.row(for: facts)
+        switch row.verdict {
+        case .newer:
+            report(
+                LogFinding(
+                    .unknownField, segment: SegmentName.activeName, offset: 0, length: size,
+                    detail: "a whole frame with presence bits of a later version",
+                    evidence: "its crc holds: a later version wrote it"))
+        case .damaged: reportBeyondEnd(at: 0, id: id, segment: .active)
+        case .torn where !isLive:
+            report(
+                LogFinding(
+                    .tornTail, segment: SegmentName.activeName, offset: 0, length: size,
+                    detail: "short: the making of this segment was not finished",
+                    durableBelow: bound,
+                    evidence: "nothing is written to a segment before its mark is durable"))
+        case .zeroTail where !isLive:
+            report(
+                LogFinding(
+                    .zeroTail, segment: SegmentName.activeName, offset: 0, length: size,
+                    detail: "\(size) zero bytes and no mark yet"))
+        case .clean where active != nil && !isLive:
+            report(
+                LogFinding(
+                    .emptySegment, segment: SegmentName.activeName, offset: 0, length: 0,
+                    detail: "no messages and no mark yet"))
+        default: break
+        }
+        let verdict = isLive && row.verdict < .damaged ? .clean : row.verdict
+        if active != nil { settle(verdict) }
+        result.verdict = max(result.verdict, verdict)
+        expectedID = max(id, row.verdict == .damaged ? bound : 0)
+    }
+
+    /// The log ends below an id that the caller knows durable, however clean its last frame.
+    mutating func reportBeyondEnd(at offset: UInt64, id: UInt64, segment: SegmentName) {
+        report(
+            LogFinding(
+                .ackedBeyondEnd, segment: segment.fileName, offset: offset, length: 0,
+                detail: "the log ends before id \(id), but id \(bound - 1) is acknowledged",
+                lost: id...bound - 1, durableBelow: bound,
+                evidence: "a consumer acknowledged id \(bound - 1), so it was durable"))
+    }
+
+    mutating func report(_ finding: LogFinding) {
+        result.findings.append(finding)
+        visitor?.finding(finding)
+    }
+
+    /// Records the verdict of the segment at hand, the last of the result.
+    mutating func settle(_ verdict: Verdict) {
+        result.verdict = max(result.verdict, verdict)
+        guard let last = result.segments.indices.last else { return }
+        result.segments[last].verdict = max(result.segments[last].verdict, verdict)
+    }
+
+    /// Whether a part of a file holds zeros only.
+    func isZero(_ file: any DiskFile, _ range: Range<UInt64>) throws(DiskError) -> Bool {
+        // Mostly the first bytes tell: a log full of damage asks this at every damaged place.
+        var chunk: UInt64 = 512
+        var buffer = ByteBuffer()
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            buffer.reset()
+            let count = Int(min(range.upperBound - offset, chunk))
+            chunk = min(chunk * 2, UInt64(FrameWalker.chunkBytes))
+            let got = try file.read(at: offset, upTo: count, into: &buffer)
+            if got == 0 { return true }
+            if !buffer.bytes.isZero { return false }
+            offset += UInt64(got)
+        }
+        return true
+    }
+}

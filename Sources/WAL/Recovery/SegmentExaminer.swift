@@ -1,0 +1,513 @@
+/// Examines one segment file: walks its frames, decides by the verdict table where the walk stops,
+/// and goes on behind damage as long as there is anything to go on with.
+struct SegmentExaminer: ~Copyable {
+    private var log: LogExaminer
+    private let name: SegmentName
+    private let file: any DiskFile
+    private var size: UInt64
+    /// For a sealed segment: the id that the next one begins with, where that can be told.
+    private let nextFirst: UInt64?
+
+    private var walker: FrameWalker
+    private var search: FrameSearch
+    private var summary: SegmentSummary
+    /// n: the id expected at the walker's offset.
+    private var id: UInt64 = 0
+    /// The position of offset 0.
+    private var base: UInt64 = 0
+    /// What was found behind the first bad place; looked for only once, to the end of the file.
+    private var behind: Behind?
+    /// Where the segment once ended is not known, so nothing says where the next one begins.
+    private var endIsUnknown = false
+
+    private struct Behind {
+        var newer: (offset: UInt64, fields: FrameFields)?
+    }
+
+    init(
+        _ log: LogExaminer, _ name: SegmentName, _ file: any DiskFile, _ size: UInt64,
+        nextFirst: UInt64?
+    ) {
+        self.log = log
+        self.name = name
+        self.file = file
+        self.size = size
+        self.nextFirst = nextFirst
+        walker = FrameWalker(file, to: size)
+        search = FrameSearch(file, to: size)
+        summary = SegmentSummary(name: name, size: size)
+    }
+
+    private var isSealed: Bool { name != .active }
+
+    mutating func run() throws(DiskError) -> LogExaminer {
+        log.visitor?.begin(segment: name, size: size)
+        log.result.segments.append(summary)
+        if case .sealed(let first) = name { join(firstID: first) }
+        // An empty file under a sealed name is no segment: a rename may replace it.
+        if !(isSealed && size == 0) {
+            let begun = try begin()
+            if begun { try walk() }
+        } else if case .sealed(let first) = name {
+            id = first
+            summary.firstID = first
+        }
+        return finish()
+    }
+
+    // MARK: The beginning
+
+    /// Holds the first id of this segment against the end of the one before.
+    private mutating func join(firstID: UInt64) {
+        guard let expected = log.expectedID, expected != firstID else { return }
+        if firstID > expected {
+            let before = log.result.segments.dropLast().last
+            log.report(
+                LogFinding(
+                    .segmentMissing, segment: before?.name.fileName ?? name.fileName,
+                    offset: before?.size ?? 0, length: 0,
+                    detail: "it ends before id \(expected), \(name.fileName) begins with "
+                        + "\(firstID)",
+                    lost: expected...firstID - 1, durableBelow: log.bound,
+                    evidence: "every id below the beginning of a segment was durable"))
+        } else {
+            log.report(
+                LogFinding(
+                    .segmentOverlap, segment: name.fileName, offset: 0, length: size,
+                    detail: "it begins with id \(firstID), but the segments before it end at "
+                        + "\(expected)",
+                    durableBelow: log.bound, evidence: "no id is ever given out twice"))
+        }
+        log.settle(.damaged)
+    }
+
+    /// Finds the segment's first id and the position of offset 0. False if nothing tells them.
+    private mutating func begin() throws(DiskError) -> Bool {
+        let step = try walker.next(id: nil, base: nil)
+        if case .frame(let mark) = step, mark.isMark {
+            base = mark.fields.position
+            return try begin(with: mark)
+        }
+        var fault = PlaceFault.length(nil)
+        switch step {
+        case .frame(let frame): fault = .notAMark(frame.fields)
+        case .broken(let broken): fault = broken
+        case .end: break
+        }
+        if case .newer(let fields) = fault {
+            // Nothing says where the first segment of a log begins: its word is all there is.
+            if log.expectedPosition == nil || log.expectedPosition == fields.position {
+                base = fields.position
+                id = log.expectedID ?? fields.id
+                try stopNewer(at: 0, fields)
+                return false
+            }
+        }
+        return try beginWithoutMark(fault)
+    }
+
+    /// A whole mark stands at offset 0; it may be another segment's.
+    private mutating func begin(with mark: DecodedFrame) throws(DiskError) -> Bool {
+        let fields = mark.fields
+        let expectedPosition = log.expectedPosition
+        let fits =
+            expectedPosition == nil || expectedPosition == fields.position
+            || (log.previousEndsInLost && fields.position > expectedPosition!)
+        var expected = fields.id
+        if case .sealed(let first) = name { expected = first }
+        if name == .active, let before = log.expectedID {
+            if before != fields.id, !fits || expectedPosition != fields.position {
+                join(firstID: fields.id)
+            } else {
+                expected = before
+            }
+        }
+        id = expected
+        if fields.id == expected, fits || (log.expectedID != expected) {
+            summary.firstID = expected
+            accept(mark, at: 0)
+            return true
+        }
+        if fields.id != expected {
+            return try beginWithoutMark(.id(fields, inPlace: fits))
+        }
+        if let expectedPosition, try nextFrameAgrees(with: fields.position) {
+            reportGap(from: expectedPosition, to: fields.position)
+            summary.firstID = expected
+            walker.seek(to: 0)
+            if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
+            return true
+        }
+        return try beginWithoutMark(.position(fields))
+    }
+
+    /// Whether the frame behind the mark stands where it says if the mark does.
+    private mutating func nextFrameAgrees(with base: UInt64) throws(DiskError) -> Bool {
+        walker.seek(to: UInt64(FrameLayout.smallestFrame))
+        if case .frame = try walker.next(id: nil, base: base) { return true }
+        return false
+    }
+
+    /// The ids join up, the positions do not: frames without ids (marks) are gone from the end of
+    /// the segment before, or stand twice.
+    private mutating func reportGap(from expected: UInt64, to position: UInt64) {
+        let before = log.result.segments.dropLast().last
+        let missing = position > expected
+        log.report(
+            LogFinding(
+                missing ? .segmentMissing : .segmentOverlap,
+                segment: missing ? before?.name.fileName ?? name.fileName : name.fileName,
+                offset: missing ? before?.size ?? 0 : 0, length: 0,
+                detail: "the segments before \(name.fileName) end at position \(expected), it "
+                    + "begins at \(position)",
+                durableBelow: log.bound, evidence: "positions go on from segment to segment"))
+        log.settle(.damaged)
+    }
+
+    /// The mark is damaged or not this segment's. Its position follows from the frame behind it,
+    /// else from the neighbours, else from any whole frame.
+    private mutating func beginWithoutMark(_ fault: PlaceFault) throws(DiskError) -> Bool {
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        var found: UInt64?
+        var frameAtMarkEnd: DecodedFrame?
+        walker.seek(to: markBytes)
+        if case .frame(let frame) = try walker.next(id: nil, base: nil) {
+            found = frame.fields.position &- markBytes
+            frameAtMarkEnd = frame
+        }
+        if found == nil, !log.previousEndsInLost { found = log.expectedPosition }
+        if found == nil { found = try search.commonBase() }
+        walker.seek(to: 0)
+        guard let found else {
+            try loseAll(fault)
+            return false
+        }
+        base = found
+        if case .sealed(let first) = name {
+            id = first
+        } else if let before = log.expectedID {
+            id = before
+        } else if let frameAtMarkEnd {
+            id = frameAtMarkEnd.fields.id
+        } else {
+            id = try firstIDByFrames()
+        }
+        summary.firstID = id
+        // Whatever the mark was, it said that every lower id was durable.
+        log.bound = max(log.bound, id)
+        var facts = StopFacts()
+        facts.disjoint = true
+        return try stop(fault, facts)
+    }
+
+    /// The first id of a log whose only segment has lost its beginning: that of the first whole
+    /// frame, less as many as there was room for before it.
+    private mutating func firstIDByFrames() throws(DiskError) -> UInt64 {
+        guard let (offset, hit) = try search.next(from: 1, base: base, id: 0),
+            case .valid(let frame) = hit
+        else { return 0 }
+        let smallest = UInt64(FrameLayout.smallestFrame)
+        let room = offset > smallest ? (offset - smallest) / smallest : 0
+        return frame.fields.id - min(frame.fields.id, room)
+    }
+
+    /// No frame in the file is whole.
+    private mutating func loseAll(_ fault: PlaceFault) throws(DiskError) {
+        if case .sealed(let first) = name { id = first } else { id = log.expectedID ?? 0 }
+        log.bound = max(log.bound, id)
+        endIsUnknown = true
+        let limit = isSealed ? (nextFirst ?? id) : log.bound
+        try reportDamage(fault, at: 0, to: size, lostBelow: limit)
+        id = max(id, limit)
+    }
+
+    // MARK: The walk
+
+    private mutating func walk() throws(DiskError) {
+        while true {
+            let offset = walker.offset
+            switch try walker.next(id: id, base: base) {
+            case .frame(let frame): accept(frame, at: offset)
+            case .end:
+                if try stop(nil, StopFacts()) { continue }
+                return
+            case .broken(let fault):
+                if try stop(fault, StopFacts()) { continue }
+                return
+            }
+        }
+    }
+
+    private mutating func accept(_ frame: DecodedFrame, at offset: UInt64) {
+        let fields = frame.fields
+        id = frame.nextID
+        summary.frames += 1
+        summary.end = offset + UInt64(frame.bytes)
+        summary.endsInMark = frame.isMark
+        summary.endsInLost = frame.lost != nil
+        if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
+        if name == .active {
+            log.unproven.add(frame, at: offset)
+            log.unproven.prove(below: log.bound)
+        }
+        if frame.isMessage { summary.messages += 1 }
+        log.visitor?.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
+        if let lost = frame.lost {
+            summary.lostFrames += 1
+            log.report(
+                LogFinding(
+                    .lost, segment: name.fileName, offset: offset, length: UInt64(frame.bytes),
+                    detail: "stands for \(lost) lost \(lost == 1 ? "message" : "messages")",
+                    lost: fields.id...frame.nextID - 1,
+                    evidence: "an earlier repair or an import wrote it"))
+        }
+        if let last = log.result.lastTimestamp, fields.timestamp < last {
+            log.report(
+                LogFinding(
+                    .clockBack, segment: name.fileName, offset: offset,
+                    length: UInt64(frame.bytes),
+                    detail: "timestamp \(fields.timestamp) after \(last)"))
+        }
+        log.result.lastTimestamp = max(log.result.lastTimestamp ?? 0, fields.timestamp)
+    }
+
+    // MARK: Where the walk stops
+
+    /// Decides about the place where the walk stands (`fault` is nil at the end of the file). True
+    /// if there is a frame behind to go on with: the walker stands before it then.
+    private mutating func stop(
+        _ fault: PlaceFault?, _ given: StopFacts
+    ) throws(DiskError) -> Bool {
+        var fault = fault
+        let offset = walker.offset
+        if behind == nil { try lookBehind(offset, fault) }
+        if log.isLive, given == StopFacts() {
+            // What was looked at may have been written meanwhile; evidence found since then makes
+            // it durable now.
+            size = max(size, try file.status().size)
+            walker = FrameWalker(file, from: offset, to: size)
+            switch try walker.next(id: id, base: base) {
+            case .frame(let frame):
+                accept(frame, at: offset)
+                behind = nil
+                search = FrameSearch(file, to: size)
+                return true
+            case .end: fault = nil
+            case .broken(let now): fault = now
+            }
+        }
+        var facts = given
+        facts.newerFrame = behind?.newer != nil
+        facts.atEnd = offset >= size
+        facts.durableBeyond = log.bound > id
+        facts.sealedTooShort = isSealed && !facts.atEnd
+        facts.wholeButInvalid = fault?.wholeBytes != nil
+        if !facts.atEnd { facts.zerosToEnd = try log.isZero(file, offset..<size) }
+        if isSealed, facts.atEnd { facts.durableBeyond = false }
+        return try decide(facts, fault, offset)
+    }
+
+    private mutating func decide(
+        _ facts: StopFacts, _ fault: PlaceFault?, _ offset: UInt64
+    ) throws(DiskError) -> Bool {
+        let verdict = VerdictTable.row(for: facts).verdict
+        if log.isLive, verdict < .damaged { return false }
+        switch verdict {
+        case .newer:
+            if let newer = behind?.newer { try stopNewer(at: newer.offset, newer.fields) }
+            return false
+        case .damaged:
+            return try goOn(facts, fault, offset)
+        case .torn:
+            let left = size - offset
+            log.report(
+                LogFinding(
+                    .tornTail, segment: name.fileName, offset: offset, length: left,
+                    detail: fault?.tornReason(
+                        id: id, position: base &+ offset, bytesLeft: left) ?? "",
+                    durableBelow: log.bound,
+                    evidence: "no id from \(id) on is known durable: nothing behind this place "
+                        + "was acknowledged"))
+        case .zeroTail:
+            log.report(
+                LogFinding(
+                    .zeroTail, segment: name.fileName, offset: offset, length: size - offset,
+                    detail: "\(size - offset) zero bytes: preallocated space"))
+        case .clean, .error: break
+        }
+        log.settle(verdict)
+        return false
+    }
+
+    /// Gathers the evidence behind the first bad place: newer frames, and durable ids.
+    private mutating func lookBehind(_ offset: UInt64, _ fault: PlaceFault?) throws(DiskError) {
+        var found = Behind()
+        if case .newer(let fields)? = fault {
+            found.newer = (offset, fields)
+            if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
+        }
+        var from = offset + UInt64(fault?.wholeBytes ?? 1)
+        while offset < size, let (at, hit) = try search.next(from: from, base: base, id: id) {
+            switch hit {
+            case .valid(let frame):
+                if let durable = frame.fields.durableBelow {
+                    log.bound = max(log.bound, durable)
+                }
+                from = at + UInt64(frame.bytes)
+            case .newer(let fields):
+                if found.newer == nil { found.newer = (at, fields) }
+                if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
+                from = at + UInt64(fields.frameBytes)
+            }
+        }
+        behind = found
+    }
+
+    private mutating func stopNewer(at offset: UInt64, _ fields: FrameFields) throws(DiskError) {
+        log.report(
+            LogFinding(
+                .unknownField, segment: name.fileName, offset: offset,
+                length: UInt64(fields.frameBytes),
+                detail: PlaceFault.newer(fields).detail(
+                    id: id, position: base &+ offset, bytesLeft: size - offset),
+                durableBelow: log.bound,
+                evidence: "its crc and its position hold: a later version wrote it"))
+        log.settle(.newer)
+        // What follows in this segment is not ours to judge; the next one says where it begins.
+        endIsUnknown = true
+        if isSealed { id = max(id, nextFirst ?? id) }
+    }
+
+    /// The place is damaged: reports it and finds the frame to go on with.
+    private mutating func goOn(
+        _ facts: StopFacts, _ fault: PlaceFault?, _ offset: UInt64
+    ) throws(DiskError) -> Bool {
+        log.settle(.damaged)
+        if !isSealed, facts.atEnd || facts.zerosToEnd {
+            log.reportBeyondEnd(at: offset, id: id, segment: name)
+            id = log.bound
+            return false
+        }
+        guard let fault else { return false }
+        if let whole = fault.wholeBytes, !facts.durableBeyond, !isSealed, !facts.disjoint {
+            return try skipWhole(fault, at: offset, bytes: UInt64(whole))
+        }
+        let limit = isSealed ? (nextFirst ?? .max) : log.bound
+        var from = offset + UInt64(fault.wholeBytes ?? 1)
+        var tornFrom: UInt64?
+        while let (at, hit) = try search.next(from: from, base: base, id: id) {
+            guard case .valid(let frame) = hit else { break }
+            if frame.fields.id <= limit {
+                try reportDamage(fault, at: offset, to: at, lostBelow: frame.fields.id)
+                id = frame.fields.id
+                walker.seek(to: at)
+                return true
+            }
+            if tornFrom == nil { tornFrom = at }
+            from = at + UInt64(frame.bytes)
+        }
+        return try loseRest(fault, offset, tornFrom: tornFrom)
+    }
+
+    /// Nothing behind the place can be kept: the gap is closed up to the durable bound, and what
+    /// follows is part of a commit that was never finished.
+    private mutating func loseRest(
+        _ fault: PlaceFault, _ offset: UInt64, tornFrom: UInt64?
+    ) throws(DiskError) -> Bool {
+        let limit = isSealed ? (nextFirst ?? log.bound) : log.bound
+        let torn = isSealed ? nil : tornFrom
+        endIsUnknown = true
+        try reportDamage(fault, at: offset, to: torn ?? size, lostBelow: limit)
+        if !isSealed, torn == nil, let acknowledged = log.acknowledgedBelow, acknowledged > id {
+            log.reportBeyondEnd(at: offset, id: id, segment: name)
+        }
+        id = max(id, limit)
+        if let torn {
+            log.report(
+                LogFinding(
+                    .tornTail, segment: name.fileName, offset: torn, length: size - torn,
+                    detail: "id: frames of a commit whose first ones are gone",
+                    durableBelow: log.bound,
+                    evidence: "no id from \(id) on is known durable"))
+        }
+        return false
+    }
+
+    /// A frame that is whole and in its place but not valid, and that nothing proves durable: it
+    /// is left out, and the walk goes on behind it.
+    private mutating func skipWhole(
+        _ fault: PlaceFault, at offset: UInt64, bytes: UInt64
+    ) throws(DiskError) -> Bool {
+        var lostBelow = id
+        if case .inner(_, let fields, _) = fault, fields.id == id, id < .max { lostBelow = id + 1 }
+        try reportDamage(fault, at: offset, to: offset + bytes, lostBelow: lostBelow)
+        id = lostBelow
+        walker.seek(to: offset + bytes)
+        return true
+    }
+
+    private mutating func reportDamage(
+        _ fault: PlaceFault, at offset: UInt64, to end: UInt64, lostBelow: UInt64
+    ) throws(DiskError) {
+        let zeros = try log.isZero(file, offset..<end)
+        let detail = fault.detail(id: id, position: base &+ offset, bytesLeft: size - offset)
+        let why =
+            isSealed
+            ? "every message of a sealed segment was durable"
+            : log.bound > id
+                ? "every id below \(log.bound) is known durable"
+                : "the crc of these bytes holds: no crash leaves them"
+        log.report(
+            LogFinding(
+                zeros ? .zeroHole : fault.findingKind, segment: name.fileName, offset: offset,
+                length: end - offset, detail: zeros ? "\(end - offset) zero bytes" : detail,
+                lost: lostBelow > id ? id...lostBelow - 1 : nil, durableBelow: log.bound,
+                evidence: why))
+        log.settle(.damaged)
+    }
+
+    // MARK: The end
+
+    private mutating func finish() -> LogExaminer {
+        summary.base = base
+        summary.nextID = id
+        let index = log.result.segments.count - 1
+        summary.verdict = log.result.segments[index].verdict
+        log.result.segments[index] = summary
+        if isSealed { log.bound = max(log.bound, id) }
+        if summary.messages == 0, summary.lostFrames == 0, summary.verdict < .damaged,
+            !log.isLive
+        {
+            log.report(
+                LogFinding(
+                    .emptySegment, segment: name.fileName, offset: 0, length: size,
+                    detail: "no messages"))
+        }
+        log.expectedID = max(id, log.expectedID ?? 0)
+        if size > 0 {
+            log.expectedPosition = endIsUnknown ? nil : base &+ summary.end
+            log.previousEndsInLost = summary.endsInLost
+        }
+        if name == .active {
+            log.unproven.prove(below: log.bound)
+            log.result.unprovenFrom = log.unproven.first ?? summary.end
+        }
+        return log
+    }
+}
+
+extension PlaceFault {
+    /// Why a tail is torn: one word of the contract (short, length, crc, id, position), then more.
+    func tornReason(id: UInt64, position: UInt64, bytesLeft: UInt64) -> String {
+        let word: String =
+            switch self {
+            case .length(let value):
+                value.map(FrameLayout.lengths.contains) ?? true ? "short" : "length"
+            case .crc: "crc"
+            case .id: "id"
+            case .position: "position"
+            case .newer, .inner, .notAMark: "id"
+            }
+        return word + ": " + detail(id: id, position: position, bytesLeft: bytesLeft)
+    }
+}
