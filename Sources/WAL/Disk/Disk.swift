@@ -190,6 +190,11 @@ extension DiskFile {
         }
     }
 
+    /// Writes all bytes of a buffer.
+    package func writeAll(
+        _ buffer: borrowing ByteBuffer, at offset: UInt64
+    ) throws(DiskError) { try writeAll(buffer.bytes, at: offset) }
+
     /// Appends exactly `count` bytes at `offset` to `buffer`, fewer only where the file ends.
     package func readFully(
         at offset: UInt64, count: Int, into buffer: inout ByteBuffer

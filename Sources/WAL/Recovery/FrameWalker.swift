@@ -78,13 +78,19 @@ package struct FrameWalker: ~Copyable {
     /// Where the next frame begins.
     package private(set) var offset: UInt64
 
-    package init(_ file: any DiskFile, from offset: UInt64 = 0, to end: UInt64) {
+    private let chunkBytes: Int
+
+    package init(
+        _ file: any DiskFile, from offset: UInt64 = 0, to end: UInt64,
+        chunkBytes: Int = FrameWalker.chunkBytes
+    ) {
         self.file = file
         self.end = end
+        self.chunkBytes = chunkBytes
         self.offset = offset
         self.windowStart = offset
         let left = end > offset ? end - offset : 0
-        self.window = ByteBuffer(capacity: Int(min(left, UInt64(FrameWalker.chunkBytes))))
+        self.window = ByteBuffer(capacity: Int(min(left, UInt64(chunkBytes))))
     }
 
     /// The bytes of the frame that `next` gave last.
@@ -153,7 +159,7 @@ package struct FrameWalker: ~Copyable {
         frameEnd = 0
         while window.count < count {
             let next = windowStart + UInt64(window.count)
-            let wanted = max(FrameWalker.chunkBytes, count) - window.count
+            let wanted = max(chunkBytes, count) - window.count
             let left = end > next ? end - next : 0
             let limit = Int(min(UInt64(wanted), left))
             if limit == 0 { return false }

@@ -1,0 +1,44 @@
+package import SystemPackage
+package import WAL
+
+/// Replaces a file as a whole: whatever stops it, the name leads to the old bytes or to the new
+/// ones, never to a mixture and never to a part.
+package enum AtomicFile {
+    /// The name of the temporary file of `path`; one may be left over from a crash.
+    package static func temporary(of path: FilePath) -> FilePath {
+        var temporary = path
+        temporary.lastComponent.map {
+            temporary.removeLastComponent()
+            temporary.append($0.string + ".tmp")
+        }
+        return temporary
+    }
+
+    /// Writes `bytes` to the temporary file, fsyncs it, renames it to `path` and fsyncs the
+    /// directory. When it returns, the new bytes are durable.
+    ///
+    /// When it throws, the old bytes or the new ones are there. If the error is that of the
+    /// directory's fsync, the new ones are seen, but a power loss may bring the old ones back.
+    package static func replace(
+        _ path: FilePath, with bytes: RawSpan, on storage: Storage
+    ) throws(DiskError) {
+        let disk = storage.disk
+        let temporary = temporary(of: path)
+        // A left-over is not written over but removed: after a failed fsync its pages cannot be
+        // trusted, and a new file (O_EXCL) is ours whatever had its name.
+        if try disk.status(temporary) != nil { try disk.remove(temporary) }
+        do {
+            let file = try disk.open(temporary, .createNew)
+            defer { file.close() }
+            try file.writeAll(bytes, at: 0)
+            // Before the rename: a name may be durable before the bytes that it leads to.
+            try file.sync(.everything)
+            try disk.rename(temporary, to: path)
+        } catch {
+            // The space is given back if that can be done; the first error is the one to tell.
+            try? disk.remove(temporary)
+            throw error
+        }
+        try disk.syncDirectory(path.parentDirectory)
+    }
+}

@@ -1,0 +1,30 @@
+package import SystemPackage
+
+/// The one way in which the log forces bytes and names to stable storage. Commit, seal, open and
+/// repair come through here, so that whoever audits the promise has one place to read.
+package enum Force {
+    /// Forces a file. A failure is final for the log: after it the pages may be marked clean and
+    /// yet not be on the disk, so that a second, successful call would prove nothing.
+    package static func file(_ file: any DiskFile, _ extent: SyncExtent) throws(DiskError) {
+        try file.sync(extent)
+    }
+
+    /// Forces the names in a directory.
+    package static func names(in directory: FilePath, of disk: any Disk) throws(DiskError) {
+        try disk.syncDirectory(directory)
+    }
+
+    /// Forces the names that lead to `directory`: each parent, up to and including `top`. Whoever
+    /// made an entry may have been killed before it was forced.
+    package static func chain(
+        to directory: FilePath, top: FilePath, of disk: any Disk
+    ) throws(DiskError) {
+        try names(in: directory, of: disk)
+        var path = directory.lexicallyNormalized()
+        let last = top.lexicallyNormalized()
+        while path != last, path.starts(with: last) {
+            path = path.removingLastComponent()
+            try names(in: path.isEmpty ? "." : path, of: disk)
+        }
+    }
+}

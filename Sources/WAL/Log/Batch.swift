@@ -1,0 +1,128 @@
+/// Told when appends have become durable or failed, many at a time. For callers with so many
+/// appends that a closure for each would cost more than the append.
+///
+/// Called by the thread that commits, in the order of the ids; must not block and must not call
+/// back into the log but to append.
+public protocol AppendObserver: AnyObject, Sendable {
+    /// `count` consecutive appends with this tag, the first of them `first`, are durable.
+    func appended(first: MessageID, count: Int, tag: UInt64)
+    /// `count` appends with this tag failed together.
+    func appendFailed(count: Int, tag: UInt64, error: LogError)
+}
+
+/// Whom to tell how an append ended.
+enum Completion {
+    case callback(@Sendable (Result<MessageID, LogError>) -> Void)
+    case observer(any AppendObserver, tag: UInt64)
+    /// Nobody: a mark, or a `lost` frame whose caller waits for the log to close.
+    case none
+}
+
+/// The frames of one commit while they are being gathered, and whom to tell about them.
+///
+/// Belongs to the queue under the log's lock, and from the moment it is taken out to the thread
+/// that commits: never to both, which is why it needs no lock of its own.
+final class Batch: @unchecked Sendable {
+    /// Consecutive appends of one caller: one entry for many messages.
+    struct Run {
+        var completion: Completion
+        var first: UInt64
+        var count: Int
+    }
+
+    private var bytes = ByteBuffer()
+    var runs: [Run] = []
+    /// Where frames begin, for the index: at most one per interval.
+    var landmarks: [(id: UInt64, offset: Int)] = []
+    private(set) var firstID: UInt64 = 0
+    private(set) var nextID: UInt64 = 0
+    /// Position of its first frame.
+    private(set) var position: UInt64 = 0
+    /// Nanoseconds since 1970, the same for every frame of a commit.
+    private(set) var timestamp: UInt64 = 0
+    private(set) var frames: UInt32 = 0
+    /// It does not fit the active segment: that is sealed first, and a new one begun.
+    private(set) var opensSegment = false
+    /// It is a `lost` frame, which is alone in its commit.
+    private(set) var isClosed = false
+
+    /// The memory that an unused batch keeps.
+    static let keptBytes = 256 << 10
+
+    func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
+        bytes.reset(keepingAtMost: Batch.keptBytes)
+        runs.removeAll(keepingCapacity: runs.count <= 4096)
+        landmarks.removeAll(keepingCapacity: true)
+        firstID = id
+        nextID = id
+        self.position = position
+        self.timestamp = timestamp
+        self.opensSegment = opensSegment
+        frames = 0
+        isClosed = false
+    }
+
+    /// Appends the frame of `message`; its size is `frameBytes`.
+    func add(_ message: borrowing Message, frameBytes: Int, _ completion: Completion) {
+        noteLandmark()
+        let place = FrameEncoder.Place(
+            id: nextID, position: position &+ UInt64(bytes.count), timestamp: timestamp,
+            commitIndex: frames)
+        FrameEncoder.append(message, frameBytes: frameBytes, at: place, to: &bytes)
+        note(completion)
+        nextID += 1
+        frames += 1
+    }
+
+    /// Makes the batch one `lost` frame for `count` ids.
+    func addLost(_ count: UInt64, _ completion: Completion) {
+        precondition(frames == 0)
+        let place = FrameEncoder.Place(id: nextID, position: position, timestamp: timestamp)
+        FrameEncoder.appendLost(
+            count, frameBytes: FrameLayout.smallestFrame + 8, at: place, to: &bytes)
+        note(completion)
+        nextID += count
+        frames = 1
+        isClosed = true
+    }
+
+    private func noteLandmark() {
+        if let last = landmarks.last,
+            bytes.count - last.offset < Int(SparseIndex.intervalBytes)
+        { return }
+        landmarks.append((nextID, bytes.count))
+    }
+
+    private func note(_ completion: Completion) {
+        if case .observer(let observer, let tag) = completion, let last = runs.last,
+            case .observer(let before, let lastTag) = last.completion, before === observer,
+            lastTag == tag
+        {
+            runs[runs.count - 1].count += 1
+            return
+        }
+        runs.append(Run(completion: completion, first: nextID, count: 1))
+    }
+
+    var byteCount: Int { bytes.count }
+
+    func write(to file: any DiskFile, at offset: UInt64) throws(DiskError) {
+        try file.writeAll(bytes, at: offset)
+    }
+
+    /// Tells everybody, in the order of the ids.
+    func complete(_ failure: LogError?) {
+        for run in runs {
+            switch (run.completion, failure) {
+            case (.callback(let call), nil): call(.success(MessageID(run.first)))
+            case (.callback(let call), let error?): call(.failure(error))
+            case (.observer(let observer, let tag), nil):
+                observer.appended(first: MessageID(run.first), count: run.count, tag: tag)
+            case (.observer(let observer, let tag), let error?):
+                observer.appendFailed(count: run.count, tag: tag, error: error)
+            case (.none, _): break
+            }
+        }
+        runs.removeAll(keepingCapacity: runs.count <= 4096)
+    }
+}

@@ -1,0 +1,245 @@
+public import SystemPackage
+
+/// A durable log: messages in, in order; what it has acknowledged is on stable storage.
+///
+/// - An append is acknowledged only after a sync that covers it, and all before it, has returned.
+/// - Readers see only what is durable.
+/// - Messages that wait while a sync runs form the next commit: one write, one sync.
+/// - A failed sync is final until the log has been closed and opened again.
+///
+/// One `Log` per directory: a lock on the directory refuses a second one, in this process or in
+/// another. All methods may be called from any thread; those that block on the disk say so, and
+/// must not be called on the cooperative pool.
+public final class Log: Sendable {
+    let core: LogCore
+    /// What opening found and did.
+    public let recovery: RecoveryReport
+
+    private init(_ core: LogCore, _ recovery: RecoveryReport) {
+        self.core = core
+        self.recovery = recovery
+    }
+
+    /// Opens the log in `directory`, makes it if there is none, and recovers what a crash left.
+    /// Blocks: every byte of the log is read and checked.
+    ///
+    /// A torn tail is set aside and cut off. A log that is damaged or of a later version is
+    /// refused and left as it is.
+    public static func open(
+        _ directory: FilePath, host: LogHost, options: LogOptions = LogOptions()
+    ) throws(OpenError) -> Log {
+        precondition(options.segmentBytes >= 4096, "a segment has at least 4096 bytes")
+        let (core, report) = try Opening(directory, options, host).open()
+        return Log(core, report)
+    }
+
+    /// Where it is kept.
+    public var directory: FilePath { core.directory }
+
+    /// What readers may see: from the first id that has not been dropped to behind the last one
+    /// that is durable. Empty if there is none.
+    public var durable: Range<MessageID> {
+        core.state.withLock { state in
+            MessageID(state.firstID)..<MessageID(state.durableNextID)
+        }
+    }
+
+    /// Bytes that wait for the disk.
+    public var pendingBytes: Int { core.state.withLock { $0.pendingBytes } }
+
+    /// Commits, messages and bytes since it was opened.
+    public var statistics: LogStatistics { core.state.withLock { $0.statistics } }
+
+    // MARK: Appending
+
+    /// Appends and calls back when the message is durable, or has failed.
+    ///
+    /// The bytes are copied before this returns. `whenDurable` is called exactly once unless this
+    /// throws, by the thread that commits, in the order of the ids; it must not block. It may
+    /// append.
+    ///
+    /// Throws `invalidMessage`, `overloaded`, `closed`, `poisoned` or `takenOver`; nothing was
+    /// appended then.
+    public func append(
+        _ message: borrowing Message,
+        whenDurable: @escaping @Sendable (Result<MessageID, LogError>) -> Void
+    ) throws(LogError) {
+        if try stage(message, .callback(whenDurable), announcing: true) {
+            core.host.schedule(core)
+        }
+    }
+
+    /// Appends for an observer, which is told of many appends at a time. The committers are not
+    /// told: call `commit` when all that is at hand has been appended.
+    ///
+    /// Throws as `append(_:whenDurable:)` does.
+    public func append(
+        _ message: borrowing Message, observer: any AppendObserver, tag: UInt64
+    ) throws(LogError) {
+        _ = try stage(message, .observer(observer, tag: tag), announcing: false)
+    }
+
+    /// Has what was appended for observers committed. Does not block.
+    public func commit() {
+        let isNews = core.state.withLock { state in
+            !state.pending.isEmpty && core.announce(&state)
+        }
+        if isNews { core.host.schedule(core) }
+    }
+
+    /// Appends and waits until the message is durable; gives its id. Waits also for room in the
+    /// queue. An append whose task is cancelled becomes durable all the same.
+    public func append(_ message: borrowing Message) async throws(LogError) -> MessageID {
+        let ticket = AppendTicket()
+        while true {
+            do {
+                try append(message) { ticket.finish($0) }
+                break
+            } catch LogError.overloaded {
+                await roomInQueue()
+            }
+        }
+        return try await ticket.value()
+    }
+
+    /// Appends and blocks the calling thread until the message is durable; gives its id. A caller
+    /// that finds the log idle commits on its own thread, which saves two hand-overs.
+    public func appendBlocking(_ message: borrowing Message) throws(LogError) -> MessageID {
+        let latch = Monitor<Result<MessageID, LogError>?>(nil)
+        let completion = Completion.callback { result in
+            latch.withLock { $0 = result }
+            latch.signal()
+        }
+        while true {
+            do {
+                // Nobody is at work: the first commit is this thread's, the rest a committer's.
+                if try stage(message, completion, announcing: true) { core.commitHere() }
+                break
+            } catch LogError.overloaded {
+                let room = Monitor(false)
+                notifyRoom {
+                    room.withLock { $0 = true }
+                    room.signal()
+                }
+                _ = room.wait { $0 ? true : nil }
+            }
+        }
+        return try latch.wait { $0 }.get()
+    }
+
+    /// Appends a frame that stands for `count` ids whose messages are gone; the next message gets
+    /// the id behind them. For an import from a log that has lost them or has dropped its
+    /// beginning. Calls back like an append, with the first of the ids.
+    public func appendLost(
+        _ count: UInt64, whenDurable: @escaping @Sendable (Result<MessageID, LogError>) -> Void
+    ) throws(LogError) {
+        let isNews = try core.state.withLock { (state) throws(LogError) in
+            try core.stageLost(count, .callback(whenDurable), &state)
+            return core.announce(&state)
+        }
+        if isNews { core.host.schedule(core) }
+    }
+
+    /// True if a committer has to be told that there is something to commit.
+    private func stage(
+        _ message: borrowing Message, _ completion: Completion, announcing: Bool
+    ) throws(LogError) -> Bool {
+        try core.state.withLock { (state) throws(LogError) in
+            try core.stage(message, completion, &state)
+            return announcing && core.announce(&state)
+        }
+    }
+
+    /// Calls `wake` once, as soon as appends that were refused as `overloaded` may be tried again.
+    public func notifyRoom(_ wake: @escaping @Sendable () -> Void) {
+        let now = core.state.withLock { state -> Bool in
+            if case .open = state.phase, state.pendingBytes > core.options.pendingBytes / 2 {
+                state.spaceWaiters.append(wake)
+                return false
+            }
+            return true
+        }
+        if now { wake() }
+    }
+
+    private func roomInQueue() async {
+        await withCheckedContinuation { continuation in
+            notifyRoom { continuation.resume() }
+        }
+    }
+
+    // MARK: Reading
+
+    /// A reader that begins with `id`, or with the first message behind it that there is.
+    public func reader(from id: MessageID) -> LogReader { LogReader(core, from: id) }
+
+    /// Calls `wake` once, as soon as the message `id` is durable or the log has ended (closed or
+    /// poisoned): by the thread that commits, or at once by the caller. It must not block.
+    public func notify(whenDurable id: MessageID, _ wake: @escaping @Sendable () -> Void) {
+        let now = core.state.withLock { state -> Bool in
+            if case .open = state.phase, id.rawValue >= state.durableNextID {
+                state.watchers.append((id.rawValue, wake))
+                return false
+            }
+            return true
+        }
+        if now { wake() }
+    }
+
+    /// Waits until the message `id` is durable or the log has ended.
+    public func waitUntilDurable(_ id: MessageID) async {
+        await withCheckedContinuation { continuation in
+            notify(whenDurable: id) { continuation.resume() }
+        }
+    }
+
+    // MARK: Dropping and closing
+
+    /// Drops whole sealed segments all of whose ids are below `id`, oldest first, one at a time,
+    /// the directory forced after each; the newest sealed one stays while the active segment has
+    /// no message. Gives the first id that is left. Blocks.
+    @discardableResult
+    public func drop(below id: MessageID) throws(LogError) -> MessageID {
+        try core.drop(below: id.rawValue)
+        return durable.lowerBound
+    }
+
+    /// Commits what was appended, writes a closing mark, and gives up the directory. Appends fail
+    /// from now on. Blocks. Closing again does nothing.
+    ///
+    /// Throws `poisoned` or `notWritten` if the mark could not be made durable; the log is closed
+    /// all the same, and every acknowledged message is where it was.
+    public func close() throws(LogError) { try core.close() }
+}
+
+/// The result of one append, for the task that waits for it.
+private final class AppendTicket: Sendable {
+    private typealias Outcome = Result<MessageID, LogError>
+    private enum State {
+        case open
+        case waiting(CheckedContinuation<Outcome, Never>)
+        case done(Outcome)
+    }
+    private let state = Monitor(State.open)
+
+    func finish(_ result: Result<MessageID, LogError>) {
+        let waiting = state.withLock { state -> CheckedContinuation<Outcome, Never>? in
+            if case .waiting(let continuation) = state { return continuation }
+            state = .done(result)
+            return nil
+        }
+        waiting?.resume(returning: result)
+    }
+
+    func value() async throws(LogError) -> MessageID {
+        let result = await withCheckedContinuation { continuation in
+            let done = state.withLock { state -> Outcome? in
+                if case .done(let result) = state { return result }
+                state = .waiting(continuation)
+                return nil
+            }
+            if let done { continuation.resume(returning: done) }
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,177 @@
+internal import SystemPackage
+
+/// Committing. One thread at a time has a log's writer; it commits what waits, batch by batch, and
+/// takes the next one itself, so that the disk is not idle while threads wake each other.
+extension LogCore {
+    /// How many commits a committer makes for one log before it lets others have a turn.
+    private static let commitsPerTurn = 64
+
+    /// A committer has been told that there is something to commit.
+    func commitScheduled() {
+        for _ in 0..<LogCore.commitsPerTurn {
+            guard commitNext() else { return }
+        }
+        host.schedule(self)
+    }
+
+    /// Commits the oldest batch. False if there is none, or somebody else has the writer and will
+    /// look again when done.
+    func commitNext() -> Bool {
+        guard let (batch, writer) = takeBatch() else { return false }
+        return commit(batch, writer)
+    }
+
+    /// Commits one batch on the calling thread, which has found that nobody is at work.
+    func commitHere() {
+        guard commitNext() else { return }
+        let (isDone, idleFrom) = state.withLock { state -> (Bool, UInt64?) in
+            guard state.pending.isEmpty else { return (false, nil) }
+            state.isScheduled = false
+            return (true, startIdleWatch(&state))
+        }
+        if let idleFrom { host.watchIdle(self, deadline: idleFrom) }
+        if !isDone { host.schedule(self) }
+    }
+
+    /// The oldest batch with the writer; without one, the log is not scheduled any more.
+    private func takeBatch() -> (Batch, SegmentWriter)? {
+        let (taken, idleFrom) = state.withLock { state -> ((Batch, SegmentWriter)?, UInt64?) in
+            guard let writer = state.writer else { return (nil, nil) }
+            guard let batch = state.pending.popFirst() else {
+                state.isScheduled = false
+                return (nil, startIdleWatch(&state))
+            }
+            state.writer = nil
+            return ((batch, writer), nil)
+        }
+        if let idleFrom { host.watchIdle(self, deadline: idleFrom) }
+        return taken
+    }
+
+    private func startIdleWatch(_ state: inout State) -> UInt64? {
+        guard !state.isWatchedForIdle, case .open = state.phase, let writer = state.writer,
+            !writer.endsInMark
+        else { return nil }
+        state.isWatchedForIdle = true
+        return state.lastCommit + host.options.idleNanoseconds
+    }
+
+    /// Writes, forces, publishes and completes a batch that was taken out with the writer.
+    func commit(_ batch: Batch, _ taken: SegmentWriter) -> Bool {
+        var writer = taken
+        do {
+            try unparkIfNeeded(&writer)
+            try writer.commit(batch)
+        } catch {
+            fail(batch, &writer, error)
+            return true
+        }
+        let (watchers, space) = state.withLock { state in
+            publish(batch, writer, &state)
+            return (takeWatchers(&state), takeSpaceWaiters(&state))
+        }
+        batch.complete(nil)
+        for wake in watchers { wake() }
+        for wake in space { wake() }
+        let now = System.monotonic()
+        // The writer goes back only now: callers are completed in the order of their ids.
+        state.withLock { state in
+            state.lastCommit = now
+            if state.spare == nil { state.spare = batch }
+        }
+        putBack(writer)
+        return true
+    }
+
+    /// Lets others commit, or close.
+    private func putBack(_ writer: SegmentWriter) {
+        let isAwaited = state.withLock { state -> Bool in
+            state.writer = writer
+            if case .open = state.phase { return false }
+            return true
+        }
+        if isAwaited { state.broadcast() }
+    }
+
+    /// A commit failed: it and everything staged behind it, whose places relied on it, fail alike.
+    private func fail(
+        _ batch: Batch, _ writer: inout SegmentWriter, _ failure: SegmentWriter.Failure
+    ) {
+        let error: LogError
+        switch failure {
+        case .notWritten(let cause): error = .notWritten(cause)
+        case .final(let cause): error = .poisoned(cause)
+        }
+        let after = writer
+        if case .poisoned = error { rememberFailedEnd(after) }
+        let (failed, watchers, space) = state.withLock { state in
+            if case .poisoned(let cause) = error { state.phase = .poisoned(cause) }
+            var failed = [batch]
+            while let next = state.pending.popFirst() { failed.append(next) }
+            reset(&state, to: after)
+            return (failed, takeWatchers(&state), takeSpaceWaiters(&state))
+        }
+        for batch in failed { batch.complete(error) }
+        for wake in watchers { wake() }
+        for wake in space { wake() }
+        putBack(after)
+    }
+
+    /// Staging goes on behind the last durable byte. Ids and positions of failed appends are given
+    /// out again: nobody was told of them and no reader has seen them.
+    private func reset(_ state: inout State, to writer: SegmentWriter) {
+        state.nextID = state.durableNextID
+        state.nextPosition = writer.durablePosition
+        state.segmentFill = writer.durableEnd
+        state.needsSegment = writer.needsSegment
+        state.pendingBytes = 0
+        if writer.segment !== state.segments.last?.segment {
+            // The commit had sealed a segment and made the next before it failed.
+            state.segments.append((writer.segment, writer.durableEnd, SparseIndex()))
+            state.durablePosition = writer.durablePosition
+        }
+    }
+
+    func rememberFailedEnd(_ writer: SegmentWriter) {
+        guard let status = try? writer.file?.status() else { return }
+        host.registry.withLock {
+            $0.failedEnds[LogRegistry.FileID(status)] = writer.durableEnd
+        }
+    }
+
+    // MARK: Idle logs
+
+    /// The log was idle when the watch began. If it still is, it gets a mark, so that its last
+    /// commit has a witness.
+    func idleDeadlinePassed(now: UInt64) {
+        enum Next { case mark(SegmentWriter, UInt64, UInt64), again(UInt64), nothing }
+        let next = state.withLock { state -> Next in
+            guard case .open = state.phase else { return .nothing }
+            let deadline = state.lastCommit + host.options.idleNanoseconds
+            guard let writer = state.writer, state.pending.isEmpty, deadline <= now else {
+                return .again(max(deadline, now))
+            }
+            state.isWatchedForIdle = false
+            guard !writer.endsInMark, writer.file != nil else { return .nothing }
+            state.writer = nil
+            // The mark takes its place in the file before anything that is staged from now on.
+            state.nextPosition &+= UInt64(FrameLayout.smallestFrame)
+            state.segmentFill += UInt64(FrameLayout.smallestFrame)
+            state.isScheduled = true
+            return .mark(writer, state.nextID, state.lastTimestamp)
+        }
+        switch next {
+        case .nothing: break
+        case .again(let deadline): host.watchIdle(self, deadline: deadline)
+        case .mark(var writer, let id, let timestamp):
+            do {
+                try writer.writeMark(id: id, timestamp: timestamp)
+                putBack(writer)
+            } catch {
+                fail(Batch(), &writer, error)
+            }
+            // Appends staged meanwhile found the log scheduled: they are this thread's now.
+            commitScheduled()
+        }
+    }
+}

@@ -1,0 +1,47 @@
+internal import SystemPackage
+
+/// Retention: dropping whole sealed segments.
+extension LogCore {
+    func drop(below id: UInt64) throws(LogError) {
+        if state.withLock({ $0.dropIsUnforced }) { try forceDrop() }
+        while let segment = try oldestDroppable(below: id) {
+            let path = segment.name.path(in: directory)
+            // Readers stop looking here before the name goes; who has the file open reads on.
+            let next = state.withLock { state -> UInt64 in
+                state.segments.removeFirst()
+                state.firstID = state.segments[0].segment.firstID
+                state.dropIsUnforced = true
+                return state.firstID
+            }
+            _ = next
+            do {
+                try host.disk.remove(path)
+            } catch where error.errno == .noSuchFileOrDirectory {
+            } catch { throw .unreadable(error) }
+            // One at a time: a crash must not find a later one gone and an earlier one there.
+            try forceDrop()
+        }
+    }
+
+    private func oldestDroppable(below id: UInt64) throws(LogError) -> Segment? {
+        try state.withLock { (state) throws(LogError) -> Segment? in
+            try check(state)
+            guard state.segments.count >= 2 else { return nil }
+            let next = state.segments[1].segment.firstID
+            guard next <= id else { return nil }
+            // Without the newest sealed segment an empty active one would be all that tells how
+            // far the ids have come.
+            if state.segments.count == 2, state.durableNextID == next { return nil }
+            return state.segments[0].segment
+        }
+    }
+
+    private func forceDrop() throws(LogError) {
+        do {
+            try Force.names(in: directory, of: host.disk)
+        } catch {
+            throw .unreadable(error)
+        }
+        state.withLock { $0.dropIsUnforced = false }
+    }
+}

@@ -1,0 +1,130 @@
+internal import SystemPackage
+
+/// Parking an idle log, waking it, closing it.
+extension LogCore {
+    /// Gives up the descriptors of the log if nobody is using it. What the directory looks like is
+    /// remembered: without the lock another process may take it.
+    func park() -> Bool {
+        let given = state.withLock { state -> ((any DiskFile)?, (any DiskLock)?)? in
+            guard case .open = state.phase, var writer = state.writer, state.pending.isEmpty,
+                let file = writer.file, state.lock != nil,
+                let status = try? file.status()
+            else { return nil }
+            state.parked = status
+            let lock = state.lock.take()
+            _ = writer.park()
+            state.writer = writer
+            return (file, lock)
+        }
+        guard let given else { return false }
+        given.0?.close()
+        given.1?.release()
+        return true
+    }
+
+    /// Takes the descriptors of a parked log again, and makes sure that the log is as it was left.
+    func unparkIfNeeded(_ writer: inout SegmentWriter) throws(SegmentWriter.Failure) {
+        let parked = state.withLock { $0.parked }
+        guard let parked else { return }
+        let path = SegmentName.active.path(in: directory)
+        do throws(DiskError) {
+            let lock = try host.withDescriptors(for: self) { () throws(DiskError) in
+                try host.disk.lock(directory)
+            }
+            let file = try host.withDescriptors(for: self) { () throws(DiskError) in
+                try host.disk.open(path, .readWrite)
+            }
+            let now = try file.status()
+            guard now.inode == parked.inode, now.size == parked.size,
+                now.modified == parked.modified
+            else {
+                throw DiskError(operation: .open, path: path, errno: .staleNFSFileHandle)
+            }
+            writer.unpark(file)
+            state.withLock { state in
+                state.parked = nil
+                state.lock = lock
+            }
+        } catch {
+            switch error.errno {
+            case .wouldBlock, .staleNFSFileHandle, .noSuchFileOrDirectory: throw .final(error)
+            // Nothing was written; the log stays parked and the next append tries again.
+            default: throw .notWritten(error)
+            }
+        }
+        host.tookDescriptors(self)
+    }
+
+    /// Commits what was staged, writes a mark, cuts the file to its last frame, forces it, and
+    /// gives up the directory. Blocks.
+    func close() throws(LogError) {
+        let wasOpen = state.withLock { state -> Bool in
+            guard case .open = state.phase else { return false }
+            state.phase = .closing
+            return true
+        }
+        if !wasOpen {
+            try closeFailed()
+            return
+        }
+        var writer = drain()
+        host.registry.withLock { $0.remove(self) }
+        let result: Result<Void, LogError>
+        do {
+            try unparkIfNeeded(&writer)
+            let (id, timestamp) = state.withLock { ($0.nextID, $0.lastTimestamp) }
+            if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
+            try writer.finish()
+            result = .success(())
+        } catch {
+            switch error {
+            case .notWritten(let cause): result = .failure(.notWritten(cause))
+            case .final(let cause):
+                rememberFailedEnd(writer)
+                result = .failure(.poisoned(cause))
+            }
+        }
+        release(&writer)
+        try result.get()
+    }
+
+    /// Waits until nothing is staged and takes the writer, for good.
+    private func drain() -> SegmentWriter {
+        while true {
+            let writer = state.withLock { state -> SegmentWriter? in
+                guard state.pending.isEmpty else { return nil }
+                return state.writer.take()
+            }
+            if let writer { return writer }
+            // Commits here what a committer has not come to yet; where it is at work, waits for
+            // it to put the writer back.
+            if !commitNext() { waitForWriter() }
+        }
+    }
+
+    private func waitForWriter() {
+        _ = state.wait { $0.writer != nil ? true : nil }
+    }
+
+    private func closeFailed() throws(LogError) {
+        let phase = state.withLock { $0.phase }
+        switch phase {
+        case .poisoned:
+            guard var writer = state.withLock({ $0.writer.take() }) else { return }
+            host.registry.withLock { $0.remove(self) }
+            release(&writer)
+        case .open, .closing, .closed, .takenOver: return
+        }
+    }
+
+    private func release(_ writer: inout SegmentWriter) {
+        writer.park()?.close()
+        let (lock, watchers, space) = state.withLock { state in
+            state.phase = .closed
+            return (state.lock.take(), takeWatchers(&state), takeSpaceWaiters(&state))
+        }
+        lock?.release()
+        for wake in watchers { wake() }
+        for wake in space { wake() }
+    }
+}

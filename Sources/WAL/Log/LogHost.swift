@@ -1,0 +1,205 @@
+internal import SystemPackage
+
+/// What the logs of a process share: the disk, a fixed number of threads that commit, the timer for
+/// idle marks, a budget of descriptors, and the memory of logs that failed. Ten thousand logs need
+/// no more threads than one.
+///
+/// Whoever makes a host shuts it down, after closing its logs. All methods may be called from any
+/// thread; `shutdown` blocks.
+public final class LogHost: Sendable {
+    /// How a host behaves.
+    public struct Options: Hashable, Sendable {
+        /// Threads that commit, 1 to 64. A commit mostly waits for the disk: more threads let
+        /// more logs wait at once.
+        public var committers = 2
+        /// After this long without an append a log gets a mark, in nanoseconds.
+        public var idleNanoseconds: UInt64 = 1_000_000_000
+        /// How many logs may hold descriptors (two each) before the longest idle ones give theirs
+        /// up; at least 1.
+        public var openLogs = 4_096
+        /// The wall clock, nanoseconds since 1970.
+        public var clock: @Sendable () -> UInt64 = { System.realtime() }
+
+        /// The defaults.
+        public init() {}
+
+        /// By everything but the clock.
+        public static func == (a: Options, b: Options) -> Bool {
+            a.committers == b.committers && a.idleNanoseconds == b.idleNanoseconds
+                && a.openLogs == b.openLogs
+        }
+        /// By everything but the clock.
+        public func hash(into hasher: inout Hasher) {
+            hasher.combine(committers)
+            hasher.combine(idleNanoseconds)
+            hasher.combine(openLogs)
+        }
+    }
+
+    /// Where its logs are kept.
+    public let storage: Storage
+    /// How it behaves.
+    public let options: Options
+    let queue = Monitor(CommitSchedule())
+    let registry = Monitor(LogRegistry())
+    private let threads: [OwnedThread]
+
+    var disk: any Disk { storage.disk }
+
+    /// Makes a host and starts its threads.
+    public convenience init(storage: Storage = .local, options: Options = Options()) {
+        precondition((1...64).contains(options.committers), "1 to 64 committers")
+        self.init(storage: storage, options: options, threads: options.committers)
+    }
+
+    /// With 0 threads nothing is committed but by `step`: tests decide then what happens when.
+    package init(storage: Storage, options: Options, threads: Int) {
+        self.storage = storage
+        self.options = options
+        let queue = queue
+        self.threads = (0..<threads).map { _ in
+            OwnedThread {
+                while let work = LogHost.nextWork(queue) { work() }
+            }
+        }
+    }
+
+    /// Waits for what is scheduled, then ends and joins the threads. Close the logs first: what
+    /// they are given afterwards is never committed.
+    public func shutdown() {
+        queue.withLock { $0.isStopping = true }
+        queue.broadcast()
+        for thread in threads { thread.join() }
+    }
+
+    /// Has a committer take up a log that has something to commit.
+    func schedule(_ log: LogCore) {
+        queue.withLock { $0.ready.append(log) }
+        queue.signal()
+    }
+
+    /// Has a committer look whether the log is still idle when `deadline` has passed.
+    func watchIdle(_ log: LogCore, deadline: UInt64) {
+        let isFirst = queue.withLock { schedule in
+            schedule.idle.insert(log, deadline)
+            return schedule.idle.first?.deadline == deadline
+        }
+        // Only the first deadline matters to a thread that waits.
+        if isFirst { queue.signal() }
+    }
+
+    /// Does one piece of scheduled work on the calling thread; false if there is none.
+    package func step() -> Bool {
+        let work = queue.withLock { $0.takeWork(now: .max) }
+        guard case .some(.some(let work)) = work else { return false }
+        work()
+        return true
+    }
+
+    private static func nextWork(_ queue: Monitor<CommitSchedule>) -> (@Sendable () -> Void)? {
+        while true {
+            let work = queue.wait(
+                deadline: { $0.idle.first?.deadline },
+                until: { $0.takeWork(now: System.monotonic()) })
+            if let work { return work }
+        }
+    }
+}
+
+/// The work that waits for a committer.
+struct CommitSchedule: Sendable {
+    /// Logs with something to commit, each at most once.
+    var ready = Fifo<LogCore>()
+    /// Logs to look at when they have been idle.
+    var idle = DeadlineHeap<LogCore>()
+    var isStopping = false
+
+    /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
+    mutating func takeWork(now: UInt64) -> (@Sendable () -> Void)?? {
+        if let log = ready.popFirst() {
+            let work: @Sendable () -> Void = { log.commitScheduled() }
+            return work
+        }
+        if isStopping { return .some(nil) }
+        if let next = idle.first, next.deadline <= now {
+            idle.removeFirst()
+            let work: @Sendable () -> Void = { next.item.idleDeadlinePassed(now: now) }
+            return work
+        }
+        return nil
+    }
+}
+
+/// Which logs hold descriptors, and where logs that failed were durable to.
+struct LogRegistry: Sendable {
+    /// Identity of a file: device and inode.
+    struct FileID: Hashable, Sendable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(_ status: FileStatus) {
+            device = status.device
+            inode = status.inode
+        }
+    }
+
+    /// Logs that hold descriptors, by when they were last used.
+    var holding: [ObjectIdentifier: (log: WeakLog, used: UInt64)] = [:]
+    /// The durable end of active segments whose log failed in this process. Their pages may be
+    /// marked clean and hold bytes that the disk does not have, so that reading them proves
+    /// nothing: they are cut there before they are looked at again.
+    var failedEnds: [FileID: UInt64] = [:]
+    private var clock: UInt64 = 0
+
+    struct WeakLog: Sendable { weak var log: LogCore? }
+
+    mutating func touch(_ log: LogCore) {
+        clock += 1
+        holding[ObjectIdentifier(log)] = (WeakLog(log: log), clock)
+    }
+
+    mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
+
+    /// The logs that were used longest ago, without `log` itself.
+    func oldest(_ count: Int, but log: LogCore?) -> [LogCore] {
+        holding.values.sorted { $0.used < $1.used }
+            .compactMap(\.log.log).filter { $0 !== log }.prefix(count).map { $0 }
+    }
+}
+
+extension LogHost {
+    /// Notes that a log holds descriptors, and has the longest idle ones give up theirs if that
+    /// makes too many.
+    func tookDescriptors(_ log: LogCore) {
+        let excess = registry.withLock { registry in
+            registry.touch(log)
+            return registry.holding.count - max(options.openLogs, 1)
+        }
+        // Several at once, so that looking for the oldest is paid for seldom.
+        if excess > 0 { park(excess + options.openLogs / 16, but: log) }
+    }
+
+    /// Runs a call that opens something; when the process or the system has no descriptor left,
+    /// idle logs give up theirs and it is tried again.
+    func withDescriptors<R>(
+        for log: LogCore?, _ call: () throws(DiskError) -> R
+    ) throws(DiskError) -> R {
+        do {
+            return try call()
+        } catch where error.errno == .tooManyOpenFiles || error.errno == .tooManyOpenFilesInSystem {
+            guard park(64, but: log) > 0 else { throw error }
+            return try call()
+        }
+    }
+
+    @discardableResult
+    private func park(_ count: Int, but log: LogCore?) -> Int {
+        let candidates = registry.withLock { $0.oldest(count, but: log) }
+        var parked = 0
+        for candidate in candidates where candidate.park() {
+            registry.withLock { $0.remove(candidate) }
+            parked += 1
+        }
+        return parked
+    }
+}

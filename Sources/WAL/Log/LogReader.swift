@@ -1,0 +1,128 @@
+internal import SystemPackage
+
+/// Whether a reader goes on.
+public enum ReadStep: Hashable, Sendable {
+    /// On to the next message.
+    case next
+    /// Enough; the message just seen counts as read.
+    case stop
+    /// Enough; the message just seen comes again with the next read.
+    case stopBefore
+}
+
+/// Reads a log from an id on, in order. It sees only what is durable, goes on across a seal, and
+/// never waits: when it has caught up it says so, and `Log.notify` tells when there is more.
+///
+/// One thread at a time. It blocks on the disk: not for the cooperative pool. It holds one
+/// descriptor while it has not caught up, and no buffer between reads.
+public struct LogReader: ~Copyable {
+    private let core: LogCore
+    /// The id that comes next.
+    public private(set) var position: MessageID
+    private var place: Place?
+
+    private struct Place {
+        var segment: Segment
+        var file: any DiskFile
+        var offset: UInt64
+    }
+
+    /// Bytes read at once.
+    private static let chunkBytes = 64 << 10
+
+    init(_ core: LogCore, from id: MessageID) {
+        self.core = core
+        position = id
+    }
+
+    /// Shows up to `limit` messages to `body` and tells how many it has; fewer mean that the reader
+    /// has caught up with what is durable, or that `body` stopped it. Ids that were lost or
+    /// dropped are passed over.
+    ///
+    /// Throws `unreadable` for an I/O error and `damaged` for a durable frame that is not there any
+    /// more; the reader stays where it was and may be asked again.
+    public mutating func read(
+        upTo limit: Int, _ body: (borrowing StoredMessage) -> ReadStep
+    ) throws(LogError) -> Int {
+        var count = 0
+        while count < limit {
+            guard let end = try find() else { return count }
+            switch try readSegment(to: end, limit: limit, count: &count, body) {
+            case .stopped: return count
+            case .segmentEnd: place = nil
+            }
+        }
+        return count
+    }
+
+    /// Finds the place of the next id. Nil if it is not durable yet.
+    private mutating func find() throws(LogError) -> UInt64? {
+        let wanted = position.rawValue
+        let known = place?.segment
+        let found = core.state.withLock { state -> (Segment, UInt64, UInt64)? in
+            guard wanted < state.durableNextID else { return nil }
+            if let known, let entry = state.segments.last(where: { $0.segment === known }) {
+                return (entry.segment, 0, entry.end)
+            }
+            let entry =
+                state.segments.last { $0.segment.firstID <= wanted && $0.end > 0 }
+                ?? state.segments[0]
+            return (entry.segment, entry.index.offset(of: wanted), entry.end)
+        }
+        guard let (segment, offset, end) = found else {
+            place = nil
+            return nil
+        }
+        if place?.segment !== segment {
+            do {
+                let file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
+                    try segment.open(in: core.directory, of: core.host.disk)
+                }
+                place = Place(segment: segment, file: file, offset: offset)
+            } catch {
+                throw .unreadable(error)
+            }
+        }
+        return end
+    }
+
+    private enum Outcome { case stopped, segmentEnd }
+
+    private mutating func readSegment(
+        to end: UInt64, limit: Int, count: inout Int,
+        _ body: (borrowing StoredMessage) -> ReadStep
+    ) throws(LogError) -> Outcome {
+        guard var here = place else { return .segmentEnd }
+        var walker = FrameWalker(
+            here.file, from: here.offset, to: end, chunkBytes: LogReader.chunkBytes)
+        defer { if place != nil { place = here } }
+        while count < limit {
+            let step: FrameWalker.Step
+            do {
+                step = try walker.next(id: nil, base: here.segment.base)
+            } catch {
+                throw .unreadable(error)
+            }
+            switch step {
+            case .frame(let frame):
+                guard frame.isMessage, frame.fields.id >= position.rawValue else {
+                    here.offset = walker.offset
+                    position = max(position, MessageID(frame.nextID))
+                    continue
+                }
+                let answer = body(StoredMessage(frame, in: walker.frameBytes))
+                if answer == .stopBefore { return .stopped }
+                here.offset = walker.offset
+                position = MessageID(frame.nextID)
+                count += 1
+                if answer == .stop { return .stopped }
+            case .end:
+                return .segmentEnd
+            case .broken:
+                throw .damaged(
+                    segment: here.segment.name.path(in: core.directory), offset: walker.offset)
+            }
+        }
+        return .stopped
+    }
+}

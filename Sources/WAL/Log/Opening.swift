@@ -1,0 +1,290 @@
+internal import SystemPackage
+
+/// Opens a directory of segments: locks it, judges it, cuts a torn tail, writes again what nothing
+/// proves durable, and forces all that readers will be shown.
+struct Opening {
+    let directory: FilePath
+    let options: LogOptions
+    let host: LogHost
+    private var disk: any Disk { host.disk }
+
+    init(_ directory: FilePath, _ options: LogOptions, _ host: LogHost) {
+        self.directory = directory
+        self.options = options
+        self.host = host
+    }
+
+    /// Collects the index while the examination walks.
+    private final class IndexBuilder: ExaminationVisitor {
+        var indexes: [SegmentName: SparseIndex] = [:]
+        private var name = SegmentName.active
+        private var index = SparseIndex()
+        var bytes: UInt64 = 0
+
+        func begin(segment: SegmentName, size: UInt64) {
+            finish()
+            name = segment
+            bytes += size
+        }
+
+        func frame(
+            _ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64
+        ) { index.note(id: frame.fields.id, offset: offset) }
+
+        func finish() {
+            indexes[name] = index
+            index = SparseIndex()
+        }
+    }
+
+    func open() throws(OpenError) -> (LogCore, RecoveryReport) {
+        let lock = try lockDirectory()
+        do {
+            return try openLocked(lock)
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
+
+    private func lockDirectory() throws(OpenError) -> any DiskLock {
+        do {
+            if let status = try disk.status(directory) {
+                guard status.kind == .directory else { throw OpenError.notADirectory(directory) }
+            } else if options.createsDirectory {
+                try disk.makeDirectory(directory)
+            }
+            return try host.withDescriptors(for: nil) { () throws(DiskError) in
+                try disk.lock(directory)
+            }
+        } catch let error as OpenError {
+            throw error
+        } catch let error as DiskError {
+            guard error.operation == .lock, error.errno == .wouldBlock else { throw .io(error) }
+            let holder: Int32? =
+                if case .process(let id)? = disk.lockHolder(directory) { id } else { nil }
+            throw .inUse(directory: directory, process: holder)
+        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+    }
+
+    private func openLocked(_ lock: any DiskLock) throws(OpenError) -> (LogCore, RecoveryReport) {
+        let builder = IndexBuilder()
+        do {
+            let isFirst = try cutFailedEnd()
+            _ = isFirst
+            let listing = SegmentListing(try disk.list(directory))
+            var examiner = LogExaminer(
+                disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
+                visitor: builder)
+            let found = try examiner.examine(listing)
+            builder.finish()
+            try refuse(found)
+            return try recover(found, listing, builder, lock)
+        } catch let error as OpenError {
+            throw error
+        } catch let error as DiskError {
+            throw .io(error)
+        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+    }
+
+    /// A log that failed in this process: what the cache shows behind its durable end proves
+    /// nothing, so the file is cut there before it is looked at.
+    private func cutFailedEnd() throws(DiskError) -> Bool {
+        guard !host.registry.withLock({ $0.failedEnds.isEmpty }) else { return true }
+        let path = SegmentName.active.path(in: directory)
+        guard let status = try disk.status(path) else { return true }
+        let id = LogRegistry.FileID(status)
+        guard let end = host.registry.withLock({ $0.failedEnds[id] }) else { return true }
+        let file = try disk.open(path, .readWrite)
+        defer { file.close() }
+        if status.size > end { try TailCut.cut(file, to: end) }
+        host.registry.withLock { $0.failedEnds[id] = nil }
+        return false
+    }
+
+    private func refuse(_ found: Examination) throws(OpenError) {
+        switch found.verdict {
+        case .clean, .zeroTail, .torn: return
+        case .newer:
+            let finding = found.findings.first { $0.kind == .unknownField }
+            throw .newer(
+                segment: directory.appending(finding?.segment ?? SegmentName.activeName),
+                offset: finding?.offset ?? 0)
+        case .damaged, .error:
+            let damage = found.findings.filter(\.kind.isDamage)
+            let first = damage.first
+            throw .damaged(
+                Damage(
+                    segment: directory.appending(first?.segment ?? SegmentName.activeName),
+                    offset: first?.offset ?? 0,
+                    reason: first.map { "\($0.kind.rawValue), \($0.detail)" } ?? "damaged",
+                    lost: first?.lost.map {
+                        MessageID($0.lowerBound)...MessageID($0.upperBound)
+                    },
+                    places: damage.count))
+        }
+    }
+
+    private func recover(
+        _ found: Examination, _ listing: SegmentListing, _ builder: IndexBuilder,
+        _ lock: any DiskLock
+    ) throws(DiskError) -> (LogCore, RecoveryReport) {
+        let active: OpenedActive =
+            switch found.active {
+            case .made: try recoverActive(found)
+            case .unmade(let exists): try makeActive(found, exists: exists)
+            }
+        for (name, companion) in listing.companions where companion == .temporary {
+            // Left by a replacement that did not come to its rename: the old file is whole.
+            try disk.remove(directory.appending(name))
+        }
+        let top = options.forcedUpTo ?? parent(of: directory)
+        try Force.chain(to: directory, top: top, of: disk)
+        let segments = try readerView(found, builder, active)
+        let report = RecoveryReport(
+            tail: active.tail, isNew: found.segments.isEmpty,
+            ids: MessageID(segments[0].segment.firstID)..<MessageID(found.nextID),
+            bytesChecked: builder.bytes, bytesRewritten: active.rewritten)
+        let core = makeCore(found, segments, active, lock)
+        host.tookDescriptors(core)
+        return (core, report)
+    }
+
+    private func parent(of path: FilePath) -> FilePath {
+        let parent = path.lexicallyNormalized().removingLastComponent()
+        return parent.isEmpty ? "." : parent
+    }
+
+    /// The active segment, recovered and forced.
+    private struct OpenedActive {
+        let file: any DiskFile
+        let segment: Segment
+        let end: UInt64
+        let size: UInt64
+        let endsInMark: Bool
+        let tail: RecoveryReport.Tail
+        let rewritten: UInt64
+    }
+
+    private func recoverActive(_ found: Examination) throws(DiskError) -> OpenedActive {
+        guard let summary = found.activeSegment, let base = summary.base else {
+            preconditionFailure("a sound active segment has a summary and a position")
+        }
+        let file = try host.withDescriptors(for: nil) { () throws(DiskError) in
+            try disk.open(SegmentName.active.path(in: directory), .readWrite)
+        }
+        var tail = RecoveryReport.Tail.clean
+        var size = try file.status().size
+        switch summary.verdict {
+        case .torn:
+            let kept = try TailCut.setAside(
+                file, from: summary.end, position: base &+ summary.end, directory: directory,
+                disk: disk)
+            try TailCut.cut(file, to: summary.end)
+            let reason = found.findings.first { $0.kind == .tornTail }?.detail ?? ""
+            tail = .torn(bytes: size - summary.end, keptIn: kept, reason: reason)
+            size = summary.end
+        case .zeroTail: tail = .zeros(bytes: size - summary.end)
+        case .clean, .damaged, .newer, .error: break
+        }
+        try rewrite(file, from: found.unprovenFrom, to: summary.end)
+        try Force.file(file, .everything)
+        let segment = Segment(
+            name: .active, firstID: summary.firstID ?? 0, base: base,
+            inode: try file.status().inode)
+        return OpenedActive(
+            file: file, segment: segment, end: summary.end, size: size,
+            endsInMark: summary.endsInMark, tail: tail,
+            rewritten: summary.end - found.unprovenFrom)
+    }
+
+    /// Frames that nothing proves durable may be in the page cache only, even marked clean there
+    /// after a sync that failed: they are written again, the same bytes in the same place, so that
+    /// the sync that follows covers them.
+    private func rewrite(
+        _ file: any DiskFile, from start: UInt64, to end: UInt64
+    ) throws(DiskError) {
+        var buffer = ByteBuffer()
+        var offset = start
+        while offset < end {
+            buffer.reset()
+            let count = Int(min(end - offset, UInt64(FrameWalker.chunkBytes)))
+            let got = try file.readFully(at: offset, count: count, into: &buffer)
+            guard got > 0 else {
+                throw DiskError(operation: .read, path: file.path, errno: .ioError)
+            }
+            try file.writeAll(buffer.bytes, at: offset)
+            offset += UInt64(got)
+        }
+    }
+
+    private func makeActive(_ found: Examination, exists: Bool) throws(DiskError) -> OpenedActive {
+        let position =
+            found.endPosition ?? UInt64.random(in: 0..<FrameLayout.firstPositionLimit)
+        let timestamp = max(found.lastTimestamp ?? 0, host.options.clock())
+        let made = try host.withDescriptors(for: nil) { () throws(DiskError) in
+            try SegmentMaker.make(
+                in: directory, of: disk, id: found.nextID, position: position,
+                timestamp: timestamp)
+        }
+        let end = UInt64(FrameLayout.smallestFrame)
+        return OpenedActive(
+            file: made.file,
+            segment: Segment(
+                name: .active, firstID: found.nextID, base: position, inode: made.inode),
+            end: end, size: end, endsInMark: true,
+            tail: exists ? .unfinishedSegment : .clean, rewritten: 0)
+    }
+
+    private func readerView(
+        _ found: Examination, _ builder: IndexBuilder, _ active: OpenedActive
+    ) throws(DiskError) -> [(segment: Segment, end: UInt64, index: SparseIndex)] {
+        var view: [(segment: Segment, end: UInt64, index: SparseIndex)] = []
+        for summary in found.segments {
+            // An empty file under a sealed name holds nothing; the next seal may replace it.
+            guard case .sealed(let first) = summary.name, summary.size > 0 else { continue }
+            let status = try disk.status(summary.name.path(in: directory))
+            let segment = Segment(
+                name: summary.name, firstID: first, base: summary.base ?? 0,
+                inode: status?.inode ?? 0)
+            view.append((segment, summary.end, builder.indexes[summary.name] ?? SparseIndex()))
+        }
+        let index = found.active == .made ? builder.indexes[.active] ?? SparseIndex() : .init()
+        view.append((active.segment, active.end, index))
+        return view
+    }
+
+    private func makeCore(
+        _ found: Examination, _ segments: [(segment: Segment, end: UInt64, index: SparseIndex)],
+        _ active: OpenedActive, _ lock: any DiskLock
+    ) -> LogCore {
+        let writer = SegmentWriter(
+            directory: directory, disk: disk, segmentBytes: options.segmentBytes,
+            file: active.file, segment: active.segment, end: active.end, size: active.size,
+            endsInMark: active.endsInMark)
+        var state = LogCore.State(
+            nextID: found.nextID, nextPosition: writer.durablePosition,
+            segmentFill: active.end,
+            lastTimestamp: found.lastTimestamp ?? 0, firstID: segments[0].segment.firstID,
+            durableNextID: found.nextID, durablePosition: writer.durablePosition,
+            segments: segments)
+        state.writer = writer
+        state.lock = lock
+        state.cannotSeal = segments.dropLast().contains {
+            $0.segment.firstID == active.segment.firstID
+        }
+        return LogCore(directory: directory, options: options, host: host, state: state)
+    }
+}
+
+extension LogFinding.Kind {
+    /// Whether it says that something durable is gone or changed.
+    package var isDamage: Bool {
+        switch self {
+        case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
+            .segmentOverlap, .ackedBeyondEnd:
+            true
+        case .zeroTail, .tornTail, .emptySegment, .clockBack, .unknownField, .lost: false
+        }
+    }
+}

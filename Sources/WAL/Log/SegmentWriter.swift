@@ -1,0 +1,263 @@
+internal import SystemPackage
+
+/// The file that is appended to. Owned by whoever commits: it is taken out of the log's state for
+/// the time of a commit and put back behind it.
+struct SegmentWriter: Sendable {
+    /// Why a commit failed, and whether the log may go on.
+    enum Failure: Error {
+        /// Nothing was left behind: later commits may work.
+        case notWritten(DiskError)
+        /// A sync failed, or the file could not be put back: final.
+        case final(DiskError)
+    }
+
+    /// Small topics stay small: space is preallocated only in a segment longer than this.
+    private static let busyBytes: UInt64 = 32 << 10
+    /// The first preallocation; each next one doubles the file, up to the segment size.
+    private static let firstPreallocation: UInt64 = 128 << 10
+    /// Zeros written with one commit, so that no commit waits for many megabytes of them.
+    private static let zerosPerCommit: UInt64 = 1 << 20
+
+    let directory: FilePath
+    let disk: any Disk
+    let segmentBytes: UInt64
+
+    /// Nil while the next segment could not be made, or the log is parked.
+    private(set) var file: (any DiskFile)?
+    private(set) var segment: Segment
+    /// Whether the segment before has been sealed and this one has to be made yet.
+    private(set) var needsSegment = false
+    /// Bytes of the file that are durable.
+    private(set) var durableEnd: UInt64
+    /// Bytes written, a mark that nothing has forced yet among them.
+    private(set) var writtenEnd: UInt64
+    /// Where the zeros that were written ahead end; the size of the file.
+    private(set) var zeroedTo: UInt64
+    private var zeroGoal: UInt64 = 0
+    /// The last frame written is a mark.
+    private(set) var endsInMark: Bool
+
+    init(
+        directory: FilePath, disk: any Disk, segmentBytes: Int, file: any DiskFile,
+        segment: Segment, end: UInt64, size: UInt64, endsInMark: Bool
+    ) {
+        self.directory = directory
+        self.disk = disk
+        self.segmentBytes = UInt64(segmentBytes)
+        self.file = file
+        self.segment = segment
+        durableEnd = end
+        writtenEnd = end
+        zeroedTo = size
+        self.endsInMark = endsInMark
+    }
+
+    /// Position behind the last byte that is durable.
+    var durablePosition: UInt64 { segment.base &+ durableEnd }
+
+    /// Writes a batch and forces it.
+    mutating func commit(_ batch: Batch) throws(Failure) {
+        if batch.opensSegment {
+            try seal(nextID: batch.firstID)
+            try makeSegment(id: batch.firstID, timestamp: batch.timestamp)
+        }
+        guard let file else { preconditionFailure("a commit without a segment") }
+        precondition(segment.base &+ writtenEnd == batch.position)
+        do {
+            try batch.write(to: file, at: writtenEnd)
+        } catch {
+            throw undo(error)
+        }
+        writeZerosAhead(file, behind: writtenEnd + UInt64(batch.byteCount))
+        try force(file)
+        writtenEnd += UInt64(batch.byteCount)
+        durableEnd = writtenEnd
+        zeroedTo = max(zeroedTo, writtenEnd)
+        endsInMark = false
+    }
+
+    /// Writes a mark without forcing it: so that the last commit too has a witness.
+    mutating func writeMark(id: UInt64, timestamp: UInt64) throws(Failure) {
+        guard let file else { return }
+        var bytes = ByteBuffer(capacity: FrameLayout.smallestFrame)
+        FrameEncoder.appendMark(
+            at: .init(id: id, position: segment.base &+ writtenEnd, timestamp: timestamp),
+            to: &bytes)
+        do {
+            try file.writeAll(bytes.bytes, at: writtenEnd)
+        } catch {
+            throw undo(error)
+        }
+        writtenEnd += UInt64(bytes.count)
+        zeroedTo = max(zeroedTo, writtenEnd)
+        endsInMark = true
+    }
+
+    /// Cuts the file to its last frame and forces it, for a clean close.
+    mutating func finish() throws(Failure) {
+        guard let file else { return }
+        do {
+            if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
+            try Force.file(file, .everything)
+        } catch {
+            throw .final(error)
+        }
+        zeroedTo = writtenEnd
+        durableEnd = writtenEnd
+    }
+
+    /// A write failed: the file is cut back to its last durable byte, and that forced, before
+    /// anything else is appended.
+    private mutating func undo(_ cause: DiskError) -> Failure {
+        guard let file else { return .final(cause) }
+        do {
+            try TailCut.cut(file, to: durableEnd)
+        } catch {
+            return .final(error)
+        }
+        writtenEnd = durableEnd
+        zeroedTo = durableEnd
+        zeroGoal = 0
+        // A mark that nothing had forced went with it.
+        endsInMark = false
+        return .notWritten(cause)
+    }
+
+    private func force(_ file: any DiskFile) throws(Failure) {
+        do {
+            try Force.file(file, .data)
+        } catch {
+            throw .final(error)
+        }
+    }
+
+    // MARK: Space ahead
+
+    /// Overwriting zeros needs no change of metadata at the sync, a growing file does: about half
+    /// as many commits per second. So the file is kept filled with zeros ahead of its end,
+    /// doubling up to the segment size. They are forced together with the commit.
+    private mutating func writeZerosAhead(_ file: any DiskFile, behind end: UInt64) {
+        guard end >= SegmentWriter.busyBytes, end < segmentBytes else { return }
+        if zeroGoal <= end + (zeroGoal >> 3) {
+            zeroGoal = min(max(SegmentWriter.firstPreallocation, end * 2), segmentBytes)
+        }
+        let from = max(zeroedTo, end)
+        guard from < zeroGoal, from < end + SegmentWriter.zerosPerCommit else { return }
+        let count = Int(min(zeroGoal - from, SegmentWriter.zerosPerCommit))
+        do {
+            try Zeros.write(count, to: file, at: from)
+            zeroedTo = from + UInt64(count)
+        } catch {
+            // An optimisation: without space for it the log does without. What was written of
+            // the zeros is zeros.
+            zeroGoal = 0
+            zeroedTo = from
+        }
+    }
+
+    // MARK: Segments
+
+    /// Seals the active segment: cut to its last frame, forced, renamed to its first id, the
+    /// directory forced.
+    private mutating func seal(nextID: UInt64) throws(Failure) {
+        guard !needsSegment else { return }
+        guard let file else { preconditionFailure("sealing without a segment") }
+        let sealed = SegmentName.sealed(first: segment.firstID)
+        do {
+            if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
+        } catch {
+            throw undo(error)
+        }
+        do {
+            try Force.file(file, .everything)
+        } catch {
+            throw .final(error)
+        }
+        zeroedTo = writtenEnd
+        durableEnd = writtenEnd
+        do {
+            try disk.rename(SegmentName.active.path(in: directory), to: sealed.path(in: directory))
+        } catch {
+            throw .notWritten(error)
+        }
+        segment.renamed(to: sealed)
+        do {
+            try Force.names(in: directory, of: disk)
+        } catch {
+            throw .final(error)
+        }
+        needsSegment = true
+    }
+
+    private mutating func makeSegment(id: UInt64, timestamp: UInt64) throws(Failure) {
+        let base = segment.base &+ durableEnd
+        let made: (file: any DiskFile, inode: UInt64)
+        do {
+            made = try SegmentMaker.make(
+                in: directory, of: disk, id: id, position: base, timestamp: timestamp)
+        } catch {
+            if error.operation == .sync || error.operation == .syncDirectory {
+                throw .final(error)
+            }
+            // Nothing relies on what was left of it: at most 38 bytes without a whole mark.
+            throw .notWritten(error)
+        }
+        file = made.file
+        segment = Segment(name: .active, firstID: id, base: base, inode: made.inode)
+        needsSegment = false
+        durableEnd = UInt64(FrameLayout.smallestFrame)
+        writtenEnd = durableEnd
+        zeroedTo = durableEnd
+        zeroGoal = 0
+        endsInMark = true
+    }
+
+    // MARK: Parking
+
+    /// Gives up the descriptor of an idle log.
+    mutating func park() -> (any DiskFile)? {
+        defer { file = nil }
+        return file
+    }
+
+    /// Takes it up again.
+    mutating func unpark(_ reopened: any DiskFile) { file = reopened }
+}
+
+/// Makes `segment.log` with its mark: nothing but the mark is written to it, nor is it made longer,
+/// before that is durable.
+enum SegmentMaker {
+    static func make(
+        in directory: FilePath, of disk: any Disk, id: UInt64, position: UInt64, timestamp: UInt64
+    ) throws(DiskError) -> (file: any DiskFile, inode: UInt64) {
+        let path = SegmentName.active.path(in: directory)
+        let file = try disk.open(path, .create)
+        // What is there was left when a segment was being made: at most 38 bytes, and no message.
+        let left = try file.status().size
+        precondition(left <= UInt64(FrameLayout.smallestFrame))
+        var mark = ByteBuffer(capacity: FrameLayout.smallestFrame)
+        FrameEncoder.appendMark(
+            at: .init(id: id, position: position, timestamp: timestamp), to: &mark)
+        try file.writeAll(mark.bytes, at: 0)
+        try Force.file(file, .everything)
+        try Force.names(in: directory, of: disk)
+        return (file, try file.status().inode)
+    }
+}
+
+/// Zero bytes to write, made once.
+enum Zeros {
+    private static let block = [UInt8](repeating: 0, count: 256 << 10)
+
+    static func write(
+        _ count: Int, to file: any DiskFile, at offset: UInt64
+    ) throws(DiskError) {
+        var done = 0
+        while done < count {
+            let piece = min(count - done, block.count)
+            let bytes = RawSpan(of: block).extracting(0..<piece)
+            try file.writeAll(bytes, at: offset + UInt64(done))
+            done += piece
+        }
+    }
+}

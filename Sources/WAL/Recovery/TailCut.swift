@@ -1,0 +1,82 @@
+package import SystemPackage
+
+/// The only code of the log that shortens a file. What is cut was never acknowledged, and what
+/// might be evidence is set aside, durably, before it goes.
+package enum TailCut {
+    /// Cuts `file` to `end` and forces that.
+    package static func cut(_ file: any DiskFile, to end: UInt64) throws(DiskError) {
+        try file.truncate(to: end)
+        // The size has to shrink durably, too: fdatasync need not carry that.
+        try Force.file(file, .everything)
+    }
+
+    /// Copies the bytes from `offset` to the end of `segment` into a file beside it and makes that
+    /// durable: `segment.log.torn-<position>`, with `.2`, `.3` … behind if that holds other bytes.
+    /// A copy that a crash left unfinished holds other bytes and is left alone.
+    package static func setAside(
+        _ segment: any DiskFile, from offset: UInt64, position: UInt64, directory: FilePath,
+        disk: any Disk
+    ) throws(DiskError) -> FilePath {
+        let size = try segment.status().size
+        let name = "\(SegmentName.activeName).torn-\(position)"
+        var number = 1
+        while true {
+            let path = directory.appending(number == 1 ? name : "\(name).\(number)")
+            if try disk.status(path) == nil {
+                let copy = try disk.open(path, .createNew)
+                defer { copy.close() }
+                try self.copy(segment, from: offset, to: size, into: copy)
+                try Force.file(copy, .everything)
+                try Force.names(in: directory, of: disk)
+                return path
+            }
+            let copy = try disk.open(path, .readWrite)
+            defer { copy.close() }
+            if try isSame(segment, from: offset, to: size, as: copy) {
+                // It may be in the page cache only: the process that wrote it was killed.
+                try Force.file(copy, .everything)
+                try Force.names(in: directory, of: disk)
+                return path
+            }
+            number += 1
+        }
+    }
+
+    private static let pieceBytes = 1 << 20
+
+    private static func copy(
+        _ source: any DiskFile, from offset: UInt64, to end: UInt64, into target: any DiskFile
+    ) throws(DiskError) {
+        var buffer = ByteBuffer()
+        var at = offset
+        while at < end {
+            buffer.reset()
+            let count = Int(min(UInt64(pieceBytes), end - at))
+            let got = try source.readFully(at: at, count: count, into: &buffer)
+            if got == 0 { break }
+            // Zeros are left as a hole: a torn tail may carry megabytes of preallocated space.
+            if !buffer.bytes.isZero { try target.writeAll(buffer.bytes, at: at - offset) }
+            at += UInt64(got)
+        }
+        try target.truncate(to: at - offset)
+    }
+
+    private static func isSame(
+        _ source: any DiskFile, from offset: UInt64, to end: UInt64, as copy: any DiskFile
+    ) throws(DiskError) -> Bool {
+        guard try copy.status().size == end - offset else { return false }
+        var mine = ByteBuffer()
+        var theirs = ByteBuffer()
+        var at = offset
+        while at < end {
+            mine.reset()
+            theirs.reset()
+            let count = Int(min(UInt64(pieceBytes), end - at))
+            let got = try source.readFully(at: at, count: count, into: &mine)
+            _ = try copy.readFully(at: at - offset, count: count, into: &theirs)
+            if got == 0 || !mine.bytes.hasSameBytes(as: theirs.bytes) { return false }
+            at += UInt64(got)
+        }
+        return true
+    }
+}
