@@ -1,4 +1,4 @@
-public import WAL
+internal import WAL
 
 /// Why a text may not be a name.
 public struct InvalidName: Error, Hashable, Sendable, CustomStringConvertible {

@@ -62,22 +62,25 @@ public struct OffsetsFile: Sendable {
         }
     }
 
-    /// False if there is no file. The size is asked for first: nothing is allocated for one that
-    /// is too large, nor for a sparse terabyte.
+    /// False if there is no file. The size is asked for first: nothing is allocated for a file
+    /// that is too large, nor for a sparse terabyte.
     private func read(into buffer: inout ByteBuffer) throws(OffsetsFileError) -> Bool {
+        var size: UInt64
         do throws(DiskError) {
             let file = try storage.disk.open(path, .read)
             defer { file.close() }
-            let size = try file.status().size
-            if size <= UInt64(OffsetsFormat.byteLimit) {
-                // One byte more than there should be shows that there is no more.
-                _ = try file.readFully(at: 0, count: Int(size) + 1, into: &buffer)
-                if buffer.count <= Int(size) { return true }
+            size = try file.status().size
+            while size <= UInt64(OffsetsFormat.byteLimit) {
+                // One byte more than there should be, to see that the file has not grown.
+                _ = try file.readFully(
+                    at: UInt64(buffer.count), count: Int(size) + 1 - buffer.count, into: &buffer)
+                if UInt64(buffer.count) <= size { return true }
+                size += 65_536
             }
         } catch {
             if error.operation == .open, error.errno == .noSuchFileOrDirectory { return false }
             throw .io(error)
         }
-        throw .damaged(path: path, OffsetsDamage(reason: .tooLarge(bytes: 0), offset: 0))
+        throw .damaged(path: path, OffsetsDamage(reason: .tooLarge(bytes: size), offset: 0))
     }
 }

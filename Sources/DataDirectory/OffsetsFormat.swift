@@ -195,16 +195,14 @@ package enum OffsetsFormat {
         try reader.beginArray()
         while try reader.nextElement() {
             let start = reader.itemOffset
-            var ids: [MessageID] = []
+            let noRange = JSONError(offset: start, reason: .meaning("not a range [first, last]"))
             try reader.beginArray()
-            while try reader.nextElement() {
-                ids.append(try messageID(&reader))
-                if ids.count > 2 { break }
-            }
-            guard ids.count == 2, ids[0] <= ids[1] else {
-                throw JSONError(offset: start, reason: .meaning("not a range [first, last]"))
-            }
-            ranges.append((start, ids[0]...ids[1]))
+            guard try reader.nextElement() else { throw noRange }
+            let first = try messageID(&reader)
+            guard try reader.nextElement() else { throw noRange }
+            let last = try messageID(&reader)
+            guard try !reader.nextElement(), first <= last else { throw noRange }
+            ranges.append((start, first...last))
         }
         return ranges
     }

@@ -1,4 +1,4 @@
-package import WAL
+internal import WAL
 
 /// Reads JSON piece by piece, as its caller expects it: nothing is built that was not asked for.
 ///
@@ -154,11 +154,31 @@ package struct JSONReader: ~Escapable {
     package mutating func integer() throws(JSONError) -> UInt64 {
         skipSpace()
         let start = offset
-        guard let text = try? number(), let value = JSONValue.number(text).integer else {
+        var value: UInt64 = 0
+        while let byte = next, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+            let (tens, over) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            if over || carry { break }
+            value = sum
+            offset += 1
+        }
+        // What a number may still go on with makes it another one than those digits say.
+        let isLonger = next.map { JSONReader.isPartOfNumber($0) } ?? false
+        let isPadded = offset - start > 1 && bytes.u8(at: start) == UInt8(ascii: "0")
+        guard offset > start, !isLonger, !isPadded else {
             offset = start
             throw wrong("an integer from 0 to 2^64 - 1")
         }
         return value
+    }
+
+    private static func isPartOfNumber(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "e"),
+            UInt8(ascii: "E"):
+            true
+        default: false
+        }
     }
 
     /// Reads a number as its text.

@@ -1,5 +1,3 @@
-package import WAL
-
 /// Any JSON. Numbers keep their text, so what is read and written again means the same, whatever
 /// its size or precision.
 package enum JSONValue: Hashable, Sendable {

@@ -75,7 +75,7 @@ package struct JSONWriter: ~Copyable {
         separate()
         scratch.reset(keepingAtMost: 65_536)
         scratch.append(text)
-        JSONWriter.append(scratch.bytes, to: &buffer)
+        JSONWriter.append(allOf: scratch, to: &buffer)
     }
 
     /// A string of bytes that are known to be UTF-8 (`RawSpan.firstInvalidUTF8`).
@@ -131,6 +131,9 @@ package struct JSONWriter: ~Copyable {
         buffer.append(integer: UInt8(ascii: "\n"))
         begun = 0
     }
+
+    /// Ends the writing and gives away the buffer.
+    package consuming func finish() -> ByteBuffer { buffer }
 
     // MARK: Separators
 
@@ -199,6 +202,10 @@ extension JSONWriter {
         }
         buffer.append(bytes.extracting(start..<bytes.byteCount))
         buffer.append(integer: UInt8(ascii: "\""))
+    }
+
+    private static func append(allOf source: borrowing ByteBuffer, to buffer: inout ByteBuffer) {
+        append(source.bytes, to: &buffer)
     }
 
     /// Whether one of eight bytes is a quote, a backslash or below 0x20. (A byte b is zero if

@@ -1,4 +1,4 @@
-package import WAL
+internal import WAL
 
 extension RawSpan {
     /// The offset of the first byte that does not belong to well-formed UTF-8 (RFC 3629: no
