@@ -28,9 +28,9 @@ package enum PlaceFault: Hashable, Sendable {
         case .length: .badLength
         case .crc: .badCRC
         case .newer: .unknownField
-        case .inner, .notAMark: .badInner
+        case .inner: .badInner
         case .id: .badID
-        case .position: .badPosition
+        case .position, .notAMark: .badPosition
         }
     }
 

@@ -20,6 +20,9 @@ package struct LogExaminer {
     var expectedPosition: UInt64?
     var previousEndsInLost = false
     var unproven = UnprovenFrames()
+    var previousTimestamp: UInt64?
+    /// The id expected where a frame of a later version was met; nil while none has been.
+    var newerAt: UInt64?
 
     /// - Parameters:
     ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
@@ -61,9 +64,13 @@ package struct LogExaminer {
             result.active = .unmade(exists: active != nil)
             try judgeUnmade(active)
         }
-        result.nextID = expectedID ?? 0
+        result.nextID = newerAt ?? expectedID ?? 0
         result.durableBelow = bound
         result.endPosition = expectedPosition
+        // Damage is spoken of only where the verdict is damage.
+        if newerAt != nil {
+            result.findings.removeAll { $0.kind.isDamage || $0.kind == .tornTail }
+        }
         return result
     }
 
@@ -96,61 +103,59 @@ package struct LogExaminer {
         }
     }
 
-    /// A missing `segment.log`, or one that was being made when the process died: it holds
-    /// nothing, and opening makes it anew.
+    /// A missing `segment.log`, or one that was being made when the process died: whatever its few
+    /// bytes are, it holds nothing and proves nothing, and opening makes it anew.
     private mutating func judgeUnmade(_ active: Active?) throws(DiskError) {
         let id = expectedID ?? 0
-        var facts = StopFacts()
         let size = active?.size ?? 0
+        var facts = StopFacts()
         facts.newerFrame =
-            active?.newer.map {
-                expectedPosition == nil || $0.position == expectedPosition
-            } ?? false
+            active?.newer.map { expectedPosition == nil || $0.position == expectedPosition }
+            ?? false
+        // The fixed fields of a frame count whatever its version.
+        if facts.newerFrame { bound = max(bound, active?.newer?.durableBelow ?? 0) }
         facts.durableBeyond = bound > id
-        facts.atEnd = size == 0
-        if let active {
-            if size > 0 { facts.zerosToEnd = try isZero(active.file, 0..<size) }
+        facts.atEnd = true
+        if active != nil {
             visitor?.begin(segment: .active, size: size)
             var summary = SegmentSummary(name: .active, size: size)
             summary.nextID = id
             result.segments.append(summary)
         }
-        let row = VerdictTable.row(for: facts)
-        switch row.verdict {
+        let verdict = VerdictTable.row(for: facts).verdict
+        switch verdict {
         case .newer:
             report(
                 LogFinding(
                     .unknownField, segment: SegmentName.activeName, offset: 0, length: size,
                     detail: "a whole frame with presence bits of a later version",
-                    evidence: "its crc holds: a later version wrote it"))
+                    durableBelow: bound, evidence: "its crc holds: a later version wrote it"))
+            meetNewer(at: expectedID ?? active?.newer?.id ?? 0)
         case .damaged: reportBeyondEnd(at: 0, id: id, segment: .active)
-        case .torn where !isLive:
-            report(
-                LogFinding(
-                    .tornTail, segment: SegmentName.activeName, offset: 0, length: size,
-                    detail: "short: the making of this segment was not finished",
-                    durableBelow: bound,
-                    evidence: "nothing is written to a segment before its mark is durable"))
-        case .zeroTail where !isLive:
-            report(
-                LogFinding(
-                    .zeroTail, segment: SegmentName.activeName, offset: 0, length: size,
-                    detail: "\(size) zero bytes and no mark yet"))
         case .clean where active != nil && !isLive:
             report(
                 LogFinding(
-                    .emptySegment, segment: SegmentName.activeName, offset: 0, length: 0,
-                    detail: "no messages and no mark yet"))
+                    .emptySegment, segment: SegmentName.activeName, offset: 0, length: size,
+                    detail: size == 0
+                        ? "no messages and no mark yet"
+                        : "\(size) bytes and no whole mark: its making was not finished"))
         default: break
         }
-        let verdict = isLive && row.verdict < .damaged ? .clean : row.verdict
         if active != nil { settle(verdict) }
         result.verdict = max(result.verdict, verdict)
-        expectedID = max(id, row.verdict == .damaged ? bound : 0)
+        expectedID = max(id, verdict == .damaged ? bound : 0)
+    }
+
+    /// A frame of a later version: what is told of the log ends here. The rest is read for what it
+    /// proves, and nothing more is said of it.
+    mutating func meetNewer(at id: UInt64) {
+        guard newerAt == nil else { return }
+        newerAt = id
     }
 
     /// The log ends below an id that the caller knows durable, however clean its last frame.
     mutating func reportBeyondEnd(at offset: UInt64, id: UInt64, segment: SegmentName) {
+        guard bound > id else { return }
         report(
             LogFinding(
                 .ackedBeyondEnd, segment: segment.fileName, offset: offset, length: 0,
@@ -160,6 +165,7 @@ package struct LogExaminer {
     }
 
     mutating func report(_ finding: LogFinding) {
+        if newerAt != nil { return }
         result.findings.append(finding)
         visitor?.finding(finding)
     }
@@ -169,6 +175,14 @@ package struct LogExaminer {
         result.verdict = max(result.verdict, verdict)
         guard let last = result.segments.indices.last else { return }
         result.segments[last].verdict = max(result.segments[last].verdict, verdict)
+    }
+
+    /// Records a verdict of the segment before the one at hand.
+    mutating func settlePrevious(_ verdict: Verdict) {
+        result.verdict = max(result.verdict, verdict)
+        let index = result.segments.count - 2
+        guard index >= 0 else { return }
+        result.segments[index].verdict = max(result.segments[index].verdict, verdict)
     }
 
     /// Whether a part of a file holds zeros only.

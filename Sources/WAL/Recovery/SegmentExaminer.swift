@@ -17,11 +17,33 @@ struct SegmentExaminer: ~Copyable {
     private var base: UInt64 = 0
     /// What was found behind the first bad place; looked for only once, to the end of the file.
     private var behind: Behind?
+    /// Ids that the segments before hold, should they overlap with this one: they are not lost.
+    private let heldBelow: UInt64
     /// Where the segment once ended is not known, so nothing says where the next one begins.
     private var endIsUnknown = false
 
     private struct Behind {
         var newer: (offset: UInt64, fields: FrameFields)?
+        /// What frames from an offset on prove, ascending by offset and descending by bound: the
+        /// first entry behind a place tells the most. (Ids mostly ascend: hardly ever many.)
+        private var proofs: [(offset: UInt64, bound: UInt64)] = []
+
+        mutating func note(_ fields: FrameFields, at offset: UInt64) {
+            guard let bound = fields.durableBelow else { return }
+            while let last = proofs.last, last.bound <= bound { proofs.removeLast() }
+            proofs.append((offset, bound))
+        }
+
+        /// The durable bound that the frames behind `offset` prove: a frame at the place itself
+        /// is not behind it.
+        func bound(behind offset: UInt64) -> UInt64 {
+            proofs.first { $0.offset > offset }?.bound ?? 0
+        }
+    }
+
+    /// D at the place where the walk stands.
+    private var bound: UInt64 {
+        max(log.bound, behind?.bound(behind: walker.offset) ?? 0)
     }
 
     init(
@@ -33,6 +55,7 @@ struct SegmentExaminer: ~Copyable {
         self.file = file
         self.size = size
         self.nextFirst = nextFirst
+        heldBelow = log.expectedID ?? 0
         walker = FrameWalker(file, to: size)
         search = FrameSearch(file, to: size)
         summary = SegmentSummary(name: name, size: size)
@@ -41,7 +64,7 @@ struct SegmentExaminer: ~Copyable {
     private var isSealed: Bool { name != .active }
 
     mutating func run() throws(DiskError) -> LogExaminer {
-        log.visitor?.begin(segment: name, size: size)
+        if log.newerAt == nil { log.visitor?.begin(segment: name, size: size) }
         log.result.segments.append(summary)
         if case .sealed(let first) = name { join(firstID: first) }
         // An empty file under a sealed name is no segment: a rename may replace it.
@@ -70,6 +93,7 @@ struct SegmentExaminer: ~Copyable {
                         + "\(firstID)",
                     lost: expected...firstID - 1, durableBelow: log.bound,
                     evidence: "every id below the beginning of a segment was durable"))
+            log.settlePrevious(.damaged)
         } else {
             log.report(
                 LogFinding(
@@ -77,8 +101,8 @@ struct SegmentExaminer: ~Copyable {
                     detail: "it begins with id \(firstID), but the segments before it end at "
                         + "\(expected)",
                     durableBelow: log.bound, evidence: "no id is ever given out twice"))
+            log.settle(.damaged)
         }
-        log.settle(.damaged)
     }
 
     /// Finds the segment's first id and the position of offset 0. False if nothing tells them.
@@ -99,8 +123,7 @@ struct SegmentExaminer: ~Copyable {
             if log.expectedPosition == nil || log.expectedPosition == fields.position {
                 base = fields.position
                 id = log.expectedID ?? fields.id
-                try stopNewer(at: 0, fields)
-                return false
+                return try stop(fault, StopFacts())
             }
         }
         return try beginWithoutMark(fault)
@@ -116,7 +139,8 @@ struct SegmentExaminer: ~Copyable {
         var expected = fields.id
         if case .sealed(let first) = name { expected = first }
         if name == .active, let before = log.expectedID {
-            if before != fields.id, !fits || expectedPosition != fields.position {
+            let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
+            if before != fields.id, !isInPlace {
                 join(firstID: fields.id)
             } else {
                 expected = before
@@ -161,7 +185,7 @@ struct SegmentExaminer: ~Copyable {
                 detail: "the segments before \(name.fileName) end at position \(expected), it "
                     + "begins at \(position)",
                 durableBelow: log.bound, evidence: "positions go on from segment to segment"))
-        log.settle(.damaged)
+        if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 
     /// The mark is damaged or not this segment's. Its position follows from the frame behind it,
@@ -175,8 +199,13 @@ struct SegmentExaminer: ~Copyable {
             found = frame.fields.position &- markBytes
             frameAtMarkEnd = frame
         }
-        if found == nil, !log.previousEndsInLost { found = log.expectedPosition }
-        if found == nil { found = try search.commonBase() }
+        let neighbour = log.previousEndsInLost ? nil : log.expectedPosition
+        // A neighbour's word counts if a frame in this file agrees: another segment may be missing
+        // between them.
+        if found == nil, let neighbour, try search.next(from: 0, base: neighbour, id: 0) != nil {
+            found = neighbour
+        }
+        if found == nil { found = try search.commonBase() ?? neighbour }
         walker.seek(to: 0)
         guard let found else {
             try loseAll(fault)
@@ -187,6 +216,8 @@ struct SegmentExaminer: ~Copyable {
             id = first
         } else if let before = log.expectedID {
             id = before
+        } else if case .notAMark(let fields) = fault, fields.position == base {
+            id = fields.id
         } else if let frameAtMarkEnd {
             id = frameAtMarkEnd.fields.id
         } else {
@@ -218,6 +249,9 @@ struct SegmentExaminer: ~Copyable {
         endIsUnknown = true
         let limit = isSealed ? (nextFirst ?? id) : log.bound
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
+        if !isSealed, let acknowledged = log.acknowledgedBelow, acknowledged > id {
+            log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)
+        }
         id = max(id, limit)
     }
 
@@ -251,7 +285,9 @@ struct SegmentExaminer: ~Copyable {
             log.unproven.prove(below: log.bound)
         }
         if frame.isMessage { summary.messages += 1 }
-        log.visitor?.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
+        if log.newerAt == nil {
+            log.visitor?.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
+        }
         if let lost = frame.lost {
             summary.lostFrames += 1
             log.report(
@@ -261,13 +297,14 @@ struct SegmentExaminer: ~Copyable {
                     lost: fields.id...frame.nextID - 1,
                     evidence: "an earlier repair or an import wrote it"))
         }
-        if let last = log.result.lastTimestamp, fields.timestamp < last {
+        if let last = log.previousTimestamp, fields.timestamp < last {
             log.report(
                 LogFinding(
                     .clockBack, segment: name.fileName, offset: offset,
                     length: UInt64(frame.bytes),
                     detail: "timestamp \(fields.timestamp) after \(last)"))
         }
+        log.previousTimestamp = fields.timestamp
         log.result.lastTimestamp = max(log.result.lastTimestamp ?? 0, fields.timestamp)
     }
 
@@ -299,7 +336,7 @@ struct SegmentExaminer: ~Copyable {
         var facts = given
         facts.newerFrame = behind?.newer != nil
         facts.atEnd = offset >= size
-        facts.durableBeyond = log.bound > id
+        facts.durableBeyond = bound > max(id, heldBelow)
         facts.sealedTooShort = isSealed && !facts.atEnd
         facts.wholeButInvalid = fault?.wholeBytes != nil
         if !facts.atEnd { facts.zerosToEnd = try log.isZero(file, offset..<size) }
@@ -311,6 +348,7 @@ struct SegmentExaminer: ~Copyable {
         _ facts: StopFacts, _ fault: PlaceFault?, _ offset: UInt64
     ) throws(DiskError) -> Bool {
         let verdict = VerdictTable.row(for: facts).verdict
+        if verdict != .damaged { log.bound = max(log.bound, bound) }
         if log.isLive, verdict < .damaged { return false }
         switch verdict {
         case .newer:
@@ -325,7 +363,7 @@ struct SegmentExaminer: ~Copyable {
                     .tornTail, segment: name.fileName, offset: offset, length: left,
                     detail: fault?.tornReason(
                         id: id, position: base &+ offset, bytesLeft: left) ?? "",
-                    durableBelow: log.bound,
+                    durableBelow: bound,
                     evidence: "no id from \(id) on is known durable: nothing behind this place "
                         + "was acknowledged"))
         case .zeroTail:
@@ -344,19 +382,17 @@ struct SegmentExaminer: ~Copyable {
         var found = Behind()
         if case .newer(let fields)? = fault {
             found.newer = (offset, fields)
-            if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
+            if fields.id == id { log.bound = max(log.bound, fields.durableBelow ?? 0) }
         }
         var from = offset + UInt64(fault?.wholeBytes ?? 1)
         while offset < size, let (at, hit) = try search.next(from: from, base: base, id: id) {
             switch hit {
             case .valid(let frame):
-                if let durable = frame.fields.durableBelow {
-                    log.bound = max(log.bound, durable)
-                }
+                found.note(frame.fields, at: at)
                 from = at + UInt64(frame.bytes)
             case .newer(let fields):
                 if found.newer == nil { found.newer = (at, fields) }
-                if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
+                if fields.id >= id { found.note(fields, at: at) }
                 from = at + UInt64(fields.frameBytes)
             }
         }
@@ -370,9 +406,10 @@ struct SegmentExaminer: ~Copyable {
                 length: UInt64(fields.frameBytes),
                 detail: PlaceFault.newer(fields).detail(
                     id: id, position: base &+ offset, bytesLeft: size - offset),
-                durableBelow: log.bound,
+                durableBelow: bound,
                 evidence: "its crc and its position hold: a later version wrote it"))
         log.settle(.newer)
+        log.meetNewer(at: id)
         // What follows in this segment is not ours to judge; the next one says where it begins.
         endIsUnknown = true
         if isSealed { id = max(id, nextFirst ?? id) }
@@ -383,16 +420,16 @@ struct SegmentExaminer: ~Copyable {
         _ facts: StopFacts, _ fault: PlaceFault?, _ offset: UInt64
     ) throws(DiskError) -> Bool {
         log.settle(.damaged)
-        if !isSealed, facts.atEnd || facts.zerosToEnd {
-            log.reportBeyondEnd(at: offset, id: id, segment: name)
-            id = log.bound
+        if !isSealed, !facts.disjoint, facts.atEnd || facts.zerosToEnd {
+            log.reportBeyondEnd(at: offset, id: max(id, heldBelow), segment: name)
+            id = bound
             return false
         }
         guard let fault else { return false }
         if let whole = fault.wholeBytes, !facts.durableBeyond, !isSealed, !facts.disjoint {
             return try skipWhole(fault, at: offset, bytes: UInt64(whole))
         }
-        let limit = isSealed ? (nextFirst ?? .max) : log.bound
+        let limit = isSealed ? (following ?? .max) : bound
         var from = offset + UInt64(fault.wholeBytes ?? 1)
         var tornFrom: UInt64?
         while let (at, hit) = try search.next(from: from, base: base, id: id) {
@@ -409,25 +446,29 @@ struct SegmentExaminer: ~Copyable {
         return try loseRest(fault, offset, tornFrom: tornFrom)
     }
 
+    /// Where the ids of a sealed segment end, if the next one says so and does not overlap.
+    private var following: UInt64? { nextFirst.flatMap { $0 >= id ? $0 : nil } }
+
     /// Nothing behind the place can be kept: the gap is closed up to the durable bound, and what
     /// follows is part of a commit that was never finished.
     private mutating func loseRest(
         _ fault: PlaceFault, _ offset: UInt64, tornFrom: UInt64?
     ) throws(DiskError) -> Bool {
-        let limit = isSealed ? (nextFirst ?? log.bound) : log.bound
+        let limit = isSealed ? (following ?? bound) : bound
         let torn = isSealed ? nil : tornFrom
         endIsUnknown = true
         try reportDamage(fault, at: offset, to: torn ?? size, lostBelow: limit)
         if !isSealed, torn == nil, let acknowledged = log.acknowledgedBelow, acknowledged > id {
-            log.reportBeyondEnd(at: offset, id: id, segment: name)
+            log.reportBeyondEnd(at: offset, id: max(id, heldBelow), segment: name)
         }
+        log.bound = max(log.bound, isSealed ? 0 : limit)
         id = max(id, limit)
         if let torn {
             log.report(
                 LogFinding(
                     .tornTail, segment: name.fileName, offset: torn, length: size - torn,
                     detail: "id: frames of a commit whose first ones are gone",
-                    durableBelow: log.bound,
+                    durableBelow: bound,
                     evidence: "no id from \(id) on is known durable"))
         }
         return false
@@ -439,7 +480,12 @@ struct SegmentExaminer: ~Copyable {
         _ fault: PlaceFault, at offset: UInt64, bytes: UInt64
     ) throws(DiskError) -> Bool {
         var lostBelow = id
-        if case .inner(_, let fields, _) = fault, fields.id == id, id < .max { lostBelow = id + 1 }
+        // A mark takes no id.
+        if case .inner(_, let fields, _) = fault, fields.id == id, id < .max,
+            !fields.presence.contains(.mark)
+        {
+            lostBelow = id + 1
+        }
         try reportDamage(fault, at: offset, to: offset + bytes, lostBelow: lostBelow)
         id = lostBelow
         walker.seek(to: offset + bytes)
@@ -454,14 +500,16 @@ struct SegmentExaminer: ~Copyable {
         let why =
             isSealed
             ? "every message of a sealed segment was durable"
-            : log.bound > id
-                ? "every id below \(log.bound) is known durable"
+            : bound > id
+                ? "every id below \(bound) is known durable"
                 : "the crc of these bytes holds: no crash leaves them"
         log.report(
             LogFinding(
                 zeros ? .zeroHole : fault.findingKind, segment: name.fileName, offset: offset,
                 length: end - offset, detail: zeros ? "\(end - offset) zero bytes" : detail,
-                lost: lostBelow > id ? id...lostBelow - 1 : nil, durableBelow: log.bound,
+                lost: lostBelow > max(id, heldBelow)
+                    ? max(id, heldBelow)...lostBelow - 1 : nil,
+                durableBelow: bound,
                 evidence: why))
         log.settle(.damaged)
     }
@@ -475,7 +523,8 @@ struct SegmentExaminer: ~Copyable {
         summary.verdict = log.result.segments[index].verdict
         log.result.segments[index] = summary
         if isSealed { log.bound = max(log.bound, id) }
-        if summary.messages == 0, summary.lostFrames == 0, summary.verdict < .damaged,
+        let joins = !isSealed || nextFirst == id || (nextFirst == nil && size > 0)
+        if summary.messages == 0, summary.lostFrames == 0, summary.verdict < .torn, joins,
             !log.isLive
         {
             log.report(
@@ -485,10 +534,10 @@ struct SegmentExaminer: ~Copyable {
         }
         log.expectedID = max(id, log.expectedID ?? 0)
         if size > 0 {
-            log.expectedPosition = endIsUnknown ? nil : base &+ summary.end
-            log.previousEndsInLost = summary.endsInLost
+            log.expectedPosition = base &+ summary.end
+            log.previousEndsInLost = summary.endsInLost || endIsUnknown
         }
-        if name == .active {
+        if name == .active, log.newerAt == nil {
             log.unproven.prove(below: log.bound)
             log.result.unprovenFrom = log.unproven.first ?? summary.end
         }
