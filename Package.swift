@@ -57,17 +57,35 @@ let package = Package(
             dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
             swiftSettings: strict),
 
+        // Topics of the Go program, read as Inspection does and written through the log's public
+        // contract.
+        .target(
+            name: "GoImport", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strictLibrary),
+
         // packageAccess: false, here and for all that comes above the log: the compiler refuses
         // anything but the public contract of the modules below.
         .executableTarget(
             name: "toymqctl",
-            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            dependencies: ["WAL", "DataDirectory", "GoImport", argumentParser, systemPackage],
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
             name: "toymq-bench", dependencies: ["WAL", "CZlib", argumentParser, systemPackage],
             packageAccess: false, swiftSettings: strict),
 
         .testTarget(
+            name: "ImportTests",
+            dependencies: ["GoImport", "toymqctl", "WAL", "DataDirectory", systemPackage],
+            swiftSettings: strict),
+        .testTarget(name: "BenchTests", dependencies: ["toymq-bench"], swiftSettings: strict),
+        .testTarget(
             name: "WALTests", dependencies: ["WAL", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "DataDirectoryTests", dependencies: ["WAL", "DataDirectory", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InspectionTests",
+            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strict),
     ]
 )

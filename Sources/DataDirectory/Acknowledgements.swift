@@ -82,15 +82,14 @@ public struct Acknowledgements: Hashable, Sendable {
     private mutating func insert(_ ids: ClosedRange<MessageID>) {
         // The one before it is touched if it ends right before the first id, which is above 0.
         let first = firstRange(endingAtOrAbove: MessageID(ids.lowerBound.rawValue - 1))
-        var merged = ids
+        var (low, high) = (ids.lowerBound, ids.upperBound)
         var end = first
         while end < ranges.endIndex, ranges[end].lowerBound <= ids.upperBound.successor {
-            merged =
-                min(merged.lowerBound, ranges[end].lowerBound)...max(
-                    merged.upperBound, ranges[end].upperBound)
+            low = min(low, ranges[end].lowerBound)
+            high = max(high, ranges[end].upperBound)
             end += 1
         }
-        ranges.replaceSubrange(first..<end, with: CollectionOfOne(merged))
+        ranges.replaceSubrange(first..<end, with: CollectionOfOne(low...high))
     }
 
     /// Appends a range as it was read; false if it is not beyond all before it and apart.

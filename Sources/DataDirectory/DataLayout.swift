@@ -37,9 +37,13 @@ public struct DataLayout: Sendable {
         directory(of: topic).appending(DataLayout.offsetsName)
     }
 
+    /// The name of `lockFile`.
     package static let lockName = "LOCK"
+    /// The name of `topicsDirectory`.
     package static let topicsName = "topics"
+    /// The name of `lostAndFound`, and of what mkfs leaves in the root of a file system.
     package static let lostAndFoundName = "lost+found"
+    /// The name of a topic's `offsetsFile`.
     package static let offsetsName = "offsets.json"
 
     /// Creates DATA and DATA/topics where they are missing and fsyncs DATA's parent and DATA, also

@@ -27,12 +27,19 @@ public struct InvalidName: Error, Hashable, Sendable, CustomStringConvertible {
     /// Which rule is broken.
     public let reason: Reason
 
+    /// One broken rule.
+    public init(subject: Subject, reason: Reason) {
+        self.subject = subject
+        self.reason = reason
+    }
+
     /// One line for people, without the name itself: it may hold anything.
     public var description: String {
         switch reason {
         case .empty: return "a \(subject.rawValue) is empty"
         case .tooLong(let bytes):
-            return "a \(subject.rawValue) has \(bytes) bytes, at most \(NameRules.limit) are allowed"
+            return "a \(subject.rawValue) has \(bytes) bytes, "
+                + "at most \(NameRules.limit) are allowed"
         case .leadingDot: return "a \(subject.rawValue) begins with a dot"
         case .forbidden(let byte, let offset):
             let digits = String(byte, radix: 16)

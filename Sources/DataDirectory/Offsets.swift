@@ -18,8 +18,11 @@ public struct Offsets: Hashable, Sendable {
 
     /// A consumer with a name of any kind.
     package struct ForeignConsumer: Hashable, Sendable {
+        /// Any string.
         package var name: String
+        /// What it has acknowledged.
         package var acknowledgements: Acknowledgements
+        /// Members of its entry that this version does not know.
         package var unknownMembers: [JSONMember]
     }
 

@@ -25,6 +25,12 @@ public struct OffsetsDamage: Error, Hashable, Sendable, CustomStringConvertible 
     /// Bytes from the beginning of the file.
     public let offset: UInt64
 
+    /// One fault.
+    public init(reason: Reason, offset: UInt64) {
+        self.reason = reason
+        self.offset = offset
+    }
+
     /// One line for people.
     public var description: String {
         switch reason {
@@ -50,6 +56,7 @@ package enum OffsetsFormat {
 
     // MARK: Reading
 
+    /// The value of a whole file; throws the first fault.
     package static func parse(_ bytes: RawSpan) throws(OffsetsDamage) -> Offsets {
         guard bytes.byteCount <= byteLimit else {
             throw OffsetsDamage(reason: .tooLarge(bytes: UInt64(bytes.byteCount)), offset: 0)

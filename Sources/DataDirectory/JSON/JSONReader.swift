@@ -276,10 +276,9 @@ extension JSONReader {
         offset += 1
         guard next == UInt8(ascii: "u") else { throw lone }
         let second = try codeUnit()
-        let number = 0x10000 + (UInt32(first) - 0xd800) << 10 + (UInt32(second) &- 0xdc00)
-        guard (0xdc00...0xdfff).contains(second), let scalar = Unicode.Scalar(number) else {
-            throw lone
-        }
+        guard (0xdc00...0xdfff).contains(second) else { throw lone }
+        let number = 0x10000 + (UInt32(first) - 0xd800) << 10 + (UInt32(second) - 0xdc00)
+        guard let scalar = Unicode.Scalar(number) else { throw lone }
         return scalar
     }
 

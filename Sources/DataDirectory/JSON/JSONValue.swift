@@ -1,19 +1,28 @@
 /// Any JSON. Numbers keep their text, so what is read and written again means the same, whatever
 /// its size or precision.
 package enum JSONValue: Hashable, Sendable {
+    /// `null`
     case null
+    /// `true` or `false`
     case bool(Bool)
+    /// A number as it is written.
     case number(String)
+    /// A string, its escapes decoded.
     case string(String)
+    /// In the order of the text.
     case array([JSONValue])
+    /// In the order of the text; no two names have the same bytes.
     case object([JSONMember])
 }
 
-/// A name and a value in an object. In the order of the text.
+/// A name and a value in an object.
 package struct JSONMember: Hashable, Sendable {
+    /// The name, its escapes decoded.
     package var name: String
+    /// The value.
     package var value: JSONValue
 
+    /// One member.
     package init(name: String, value: JSONValue) {
         self.name = name
         self.value = value
@@ -22,6 +31,7 @@ package struct JSONMember: Hashable, Sendable {
 
 /// What is wrong with a text, and where.
 package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Which kind of wrong.
     package enum Reason: Hashable, Sendable {
         /// It is not JSON, or not the strict kind that is read here.
         case syntax(String)
@@ -31,13 +41,16 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Bytes from the beginning of the text.
     package let offset: Int
+    /// What is wrong.
     package let reason: Reason
 
+    /// One fault.
     package init(offset: Int, reason: Reason) {
         self.offset = offset
         self.reason = reason
     }
 
+    /// One line for people.
     package var description: String {
         switch reason {
         case .syntax(let text), .meaning(let text): "\(text), at byte \(offset)"

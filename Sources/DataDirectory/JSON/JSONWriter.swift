@@ -20,6 +20,7 @@ package struct JSONWriter: ~Copyable {
     /// most 63, the bits of `begun` but for the outermost level.
     package static let depthLimit = 63
 
+    /// A writer with room for `capacity` bytes at first.
     package init(capacity: Int = 0, spaced: Bool = false) {
         buffer = ByteBuffer(capacity: capacity)
         isSpaced = spaced
@@ -27,9 +28,13 @@ package struct JSONWriter: ~Copyable {
 
     // MARK: Lists
 
+    /// Writes `{`; members follow.
     package mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    /// Writes `}`.
     package mutating func endObject() { end(UInt8(ascii: "}")) }
+    /// Writes `[`; values follow.
     package mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    /// Writes `]`.
     package mutating func endArray() { end(UInt8(ascii: "]")) }
 
     /// Begins a member whose name needs no escape; its value is written next.
@@ -49,21 +54,25 @@ package struct JSONWriter: ~Copyable {
 
     // MARK: Values
 
+    /// Writes `null`.
     package mutating func null() {
         separate()
         buffer.append("null")
     }
 
+    /// Writes `true` or `false`.
     package mutating func bool(_ value: Bool) {
         separate()
         if value { buffer.append("true") } else { buffer.append("false") }
     }
 
+    /// A number in full.
     package mutating func integer(_ value: UInt64) {
         separate()
         decimal(value)
     }
 
+    /// A number in full.
     package mutating func integer(_ value: Int) {
         separate()
         if value < 0 { buffer.append(integer: UInt8(ascii: "-")) }

@@ -336,10 +336,12 @@ struct SegmentExaminer: ~Copyable {
         var facts = given
         facts.newerFrame = behind?.newer != nil
         facts.atEnd = offset >= size
-        facts.durableBeyond = bound > max(id, heldBelow)
         facts.sealedTooShort = isSealed && !facts.atEnd
         facts.wholeButInvalid = fault?.wholeBytes != nil
         if !facts.atEnd { facts.zerosToEnd = try log.isZero(file, offset..<size) }
+        // An overlapping segment may end early: what follows is in the segments before.
+        let endsHere = facts.atEnd || facts.zerosToEnd
+        facts.durableBeyond = bound > (endsHere ? max(id, heldBelow) : id)
         if isSealed, facts.atEnd { facts.durableBeyond = false }
         return try decide(facts, fault, offset)
     }
@@ -382,7 +384,7 @@ struct SegmentExaminer: ~Copyable {
         var found = Behind()
         if case .newer(let fields)? = fault {
             found.newer = (offset, fields)
-            if fields.id == id { log.bound = max(log.bound, fields.durableBelow ?? 0) }
+            if fields.id >= id { log.bound = max(log.bound, fields.durableBelow ?? 0) }
         }
         var from = offset + UInt64(fault?.wholeBytes ?? 1)
         while offset < size, let (at, hit) = try search.next(from: from, base: base, id: id) {
@@ -523,7 +525,7 @@ struct SegmentExaminer: ~Copyable {
         summary.verdict = log.result.segments[index].verdict
         log.result.segments[index] = summary
         if isSealed { log.bound = max(log.bound, id) }
-        let joins = !isSealed || nextFirst == id || (nextFirst == nil && size > 0)
+        let joins = !isSealed || (nextFirst.map { $0 <= id } ?? (size > 0))
         if summary.messages == 0, summary.lostFrames == 0, summary.verdict < .torn, joins,
             !log.isLive
         {

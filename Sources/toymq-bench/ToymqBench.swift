@@ -1,0 +1,65 @@
+import ArgumentParser
+import Glibc
+
+/// The version of this tool; `--version` prints it.
+let toolVersion = "0.1.0"
+
+@main
+struct ToymqBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "toymq-bench",
+        abstract: "Measures the log on the disk at hand, beside what that disk can do at best.",
+        discussion: """
+            Each figure stands beside a limit that was measured in the same run, in short slices \
+            taken in turns: the machine may be busy with something else, and a ratio of two \
+            neighbouring slices says more than either of them. The medians are printed.
+
+            Exit codes: 0 measured, whether or not a goal was reached; 2 could not measure; 64 \
+            usage.
+            """,
+        version: toolVersion,
+        subcommands: [WalCommand.self, ScanCommand.self])
+}
+
+/// What kept a measurement from being made; one line for people.
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Runs a measurement and ends the process as the contract says.
+func reporting(_ body: () throws -> Void) throws {
+    do {
+        try body()
+    } catch {
+        printError("toymq-bench: \(error)")
+        throw ExitCode(2)
+    }
+}
+
+/// Writes a line to standard error.
+func printError(_ line: String) {
+    var bytes = Array(line.utf8)
+    bytes.append(UInt8(ascii: "\n"))
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}
+
+/// A comma-separated list of whole numbers.
+struct NumberList: ExpressibleByArgument {
+    let numbers: [Int]
+
+    init(_ numbers: [Int]) { self.numbers = numbers }
+
+    init?(argument: String) {
+        var numbers: [Int] = []
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let number = Int(part), number >= 0 else { return nil }
+            numbers.append(number)
+        }
+        self.numbers = numbers
+    }
+
+    var defaultValueDescription: String {
+        numbers.map(String.init).joined(separator: ",")
+    }
+}

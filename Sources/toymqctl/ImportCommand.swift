@@ -1,0 +1,167 @@
+import ArgumentParser
+import DataDirectory
+import Glibc
+import GoImport
+import SystemPackage
+import WAL
+
+struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Turns topics of the Go program of the same name into native ones.",
+        discussion: """
+            Partition p of a topic becomes the topic NAME.p. Ids and keys are kept; ids whose \
+            messages are gone are kept free. The time of a message goes into its header \
+            imported-timestamp and a delay into imported-visible-at, both in nanoseconds since \
+            1970. Positions that consumers have acknowledged are taken over.
+
+            What cannot be taken over is listed on standard error, and so is damage in the Go log; \
+            the exit code is 1 then. Nothing is changed under PATH.
+
+            All topics appear in DATA at once, when they are whole and durable. An import that was \
+            interrupted leaves none; run it again.
+
+            Exit codes: 0 all was taken over; 1 not all, or the Go log has something worse than a \
+            remark; 2 nothing was imported: a topic exists already, DATA is in use, or a call \
+            failed; 64 usage.
+            """)
+
+    @Argument(help: "A data directory, a topic's folder or a partition's folder of the Go program.")
+    var path: String
+
+    @Argument(help: "The data directory to import into; made if its parent exists.")
+    var data: String
+
+    @Option(
+        help: ArgumentHelp(
+            "What the topic is to be called; without it, it has the name of its folder.",
+            valueName: "name"))
+    var topic: String?
+
+    @Flag(help: "Print a report as one JSON object.")
+    var json = false
+
+    func validate() throws { _ = try topicName() }
+
+    private func topicName() throws -> TopicName? {
+        guard let topic else { return nil }
+        do {
+            return try TopicName(topic)
+        } catch {
+            throw ValidationError("--topic: \(error)")
+        }
+    }
+
+    func run() throws {
+        let work = GoImport(
+            namedPath(path), into: DataLayout(FilePath(data)), as: try topicName())
+        let bar = ProgressLine()
+        do throws(ImportError) {
+            let report = try work.run { bar.show($0) }
+            bar.clear()
+            for issue in report.issues where !issue.isRemark { StandardError.say("\(issue)") }
+            print(json ? document(report).text : text(report))
+            if report.isComplete { return }
+        } catch {
+            bar.clear()
+            StandardError.say("\(error)")
+            if json {
+                print(JSON.object(head + [("error", .string("\(error)"))]).text)
+            }
+            try Outcome.failed.exit()
+        }
+        try Outcome.incomplete.exit()
+    }
+
+    private func text(_ report: ImportReport) -> String {
+        if report.topics.isEmpty { return "nothing was imported" }
+        return report.topics.map { topic in
+            var parts = ["\(topic.messages) message\(topic.messages == 1 ? "" : "s")"]
+            if let last = topic.ids.last { parts.append("ids \(topic.ids.lowerBound) to \(last)") }
+            if !topic.lost.isEmpty {
+                let lost = topic.lost.reduce(UInt64(0)) { $0 + $1.count }
+                parts.append("\(lost) of them without a message")
+            }
+            if !topic.consumers.isEmpty {
+                let count = topic.consumers.count
+                parts.append("\(count) consumer\(count == 1 ? "" : "s")")
+            }
+            return "\(topic.name): \(parts.joined(separator: ", "))"
+        }.joined(separator: "\n")
+    }
+
+    private var head: [(String, JSON)] {
+        [("version", .integer(1)), ("path", .string(path)), ("data", .string(data))]
+    }
+
+    private func document(_ report: ImportReport) -> JSON {
+        .object(
+            head + [
+                ("complete", .bool(report.isComplete)),
+                ("topics", .array(report.topics.map(member))),
+                ("issues", .array(report.issues.map(member))),
+            ])
+    }
+
+    private func member(_ topic: ImportReport.Topic) -> JSON {
+        .object([
+            ("topic", .string(topic.name.text)), ("source", .string(topic.source.string)),
+            ("messages", .integer(topic.messages)),
+            ("next_id", .integer(topic.ids.upperBound.rawValue)),
+            ("lost", .array(topic.lost.map(JSON.init))),
+            ("consumers", .array(topic.consumers.map { .string($0.text) })),
+        ])
+    }
+
+    private func member(_ issue: ImportIssue) -> JSON {
+        var members: [(String, JSON)] = [
+            ("issue", .string(issue.kind.name)), ("remark", .bool(issue.isRemark)),
+            ("path", .string(issue.path.string)),
+        ]
+        if let offset = issue.offset { members.append(("offset", .integer(offset))) }
+        if !issue.ids.isEmpty { members.append(("ids", .array(issue.ids.map(JSON.init)))) }
+        return .object(members + [("detail", .string(issue.text))])
+    }
+}
+
+/// How far an import has come: one line of a terminal, written over again and again.
+private final class ProgressLine {
+    private var isShown = false
+    private var nextTime: UInt64 = 0
+
+    func show(_ progress: ImportProgress) {
+        guard StandardError.isTerminal else { return }
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        let now = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+        guard now >= nextTime else { return }
+        nextTime = now + 200
+        isShown = true
+        let percent = progress.totalBytes == 0 ? 100 : progress.bytes * 100 / progress.totalBytes
+        StandardError.put(
+            "\r\u{1b}[K\(progress.topic): \(progress.bytes >> 20) of "
+                + "\(progress.totalBytes >> 20) MiB, \(percent) %")
+    }
+
+    func clear() {
+        if isShown { StandardError.put("\r\u{1b}[K") }
+        isShown = false
+    }
+}
+
+extension JSON {
+    /// `[first, last]`
+    fileprivate init(_ ids: ClosedRange<MessageID>) {
+        self = .array([.integer(ids.lowerBound.rawValue), .integer(ids.upperBound.rawValue)])
+    }
+}
+
+extension ClosedRange<MessageID> {
+    /// How many ids. Only for ranges of a log, none of which has all 2^64.
+    fileprivate var count: UInt64 { upperBound.rawValue - lowerBound.rawValue + 1 }
+}
+
+extension Range<MessageID> {
+    /// The last id; nil if there is none.
+    var last: MessageID? { isEmpty ? nil : MessageID(upperBound.rawValue - 1) }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import DataDirectory
+import Glibc
+import SystemPackage
+import WAL
+
+struct OpenCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "open",
+        abstract: "Opens each topic's log as the library does, and prints what opening found.",
+        discussion: """
+            A torn tail, which is what a crash leaves, is copied to a file beside the log and cut \
+            off. A log that is damaged or of a later version is left as it is and stays closed. \
+            Logs that were opened are closed cleanly again.
+
+            Exit codes: 0 all were opened, torn tails included; 1 one is damaged or of a later \
+            version, or its offsets.json is damaged; 2 DATA or a topic is not there or in use, or \
+            a call failed; 64 usage. If several apply, the highest one.
+            """)
+
+    @Argument(help: "The data directory.")
+    var data: String
+
+    @Option(help: ArgumentHelp("Open this topic only.", valueName: "name"))
+    var topic: String?
+
+    @Flag(help: "Print a report as one JSON object.")
+    var json = false
+
+    func validate() throws { _ = try topicName() }
+
+    private func topicName() throws -> TopicName? {
+        guard let topic else { return nil }
+        do {
+            return try TopicName(topic)
+        } catch {
+            throw ValidationError("--topic: \(error)")
+        }
+    }
+
+    func run() throws {
+        let layout = DataLayout(FilePath(data))
+        let results: [OpenResult]
+        do {
+            let topics = try topics(layout)
+            let lock = try DataLock.acquire(layout)
+            defer { lock.release() }
+            let host = LogHost()
+            defer { host.shutdown() }
+            results = topics.map { OpenResult.open($0, in: layout, host: host) }
+        } catch {
+            let text =
+                if case DataLockError.held = error { "\(error); stop that one first" } else {
+                    "\(error)"
+                }
+            StandardError.say(text)
+            if json { print(JSON.object(head + [("error", .string(text))]).text) }
+            return try Outcome.failed.exit()
+        }
+        for result in results { if let problem = result.problem { StandardError.say(problem) } }
+        if json {
+            print(JSON.object(head + [("topics", .array(results.map(\.json)))]).text)
+        } else if results.isEmpty {
+            print("no topics in \(layout.topicsDirectory)")
+        } else {
+            print(results.map(\.text).joined(separator: "\n"))
+        }
+        try (results.map(\.outcome).max() ?? .done).exit()
+    }
+
+    private var head: [(String, JSON)] { [("version", .integer(1)), ("path", .string(data))] }
+
+    /// The topics to open. Nothing is written before it is known that DATA is a data directory:
+    /// neither the lock file nor, into an empty folder, a new log.
+    private func topics(_ layout: DataLayout) throws -> [TopicName] {
+        let all = try layout.topics().topics
+        if all.isEmpty, access(layout.topicsDirectory.string, F_OK) != 0 {
+            throw Refusal("\(layout.root) is not a data directory: it has no topics/")
+        }
+        guard let name = try topicName() else { return all }
+        guard all.contains(name) else {
+            throw Refusal("there is no topic \(name) in \(layout.topicsDirectory)")
+        }
+        return [name]
+    }
+
+    private struct Refusal: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Glibc
+import SystemPackage
+
+/// The version of this tool; `--version` prints it.
+let toolVersion = "0.1.0"
+
+@main
+struct Toymqctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "toymqctl",
+        abstract: "Imports topics into a data directory and opens them.",
+        discussion: """
+            Exit codes: 0 done; 1 something worse than a remark was found, or not all could be \
+            done; 2 could not do it; 64 usage. What is to be done next stands on standard error.
+            """,
+        version: toolVersion,
+        subcommands: [ImportCommand.self, OpenCommand.self])
+
+    static func main() {
+        // A file that may not grow further (`ulimit -f`) is an error to be told, with the topics as
+        // they were, and no reason to die.
+        signal(SIGXFSZ, SIG_IGN)
+        main(nil)
+    }
+}
+
+/// How a command ended.
+enum Outcome: Int32, Comparable {
+    case done = 0
+    /// Something worse than a remark was found, or not all could be done.
+    case incomplete = 1
+    case failed = 2
+
+    static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
+
+    /// Ends the process, unless all is well.
+    func exit() throws {
+        if self != .done { throw ExitCode(rawValue) }
+    }
+}
+
+/// Standard error: for people, and the only place for what went wrong.
+enum StandardError {
+    static let isTerminal = isatty(STDERR_FILENO) == 1
+
+    /// Writes a line with the tool's name in front.
+    static func say(_ text: String) { put("toymqctl: \(text)\n") }
+
+    static func put(_ text: String) {
+        let bytes = Array(text.utf8)
+        // Where nobody listens there is nothing left to do about it.
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+}
+
+/// The path with a name of its own at the end: `.` and `..` have none, and a topic takes its name
+/// from its folder.
+func namedPath(_ text: String) -> FilePath {
+    let path = FilePath(text)
+    if path.lastComponent?.kind == .regular { return path }
+    guard let resolved = realpath(text, nil) else { return path }
+    defer { free(resolved) }
+    return FilePath(String(cString: resolved))
+}

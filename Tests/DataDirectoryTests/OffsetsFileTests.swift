@@ -1,0 +1,155 @@
+import DataDirectory
+import SystemPackage
+import Testing
+import WAL
+
+@Suite("Offsets file") struct OffsetsFileTests {
+    private func offsets(_ id: UInt64) throws -> Offsets {
+        var offsets = Offsets()
+        offsets.acknowledge(MessageID(id), by: try ConsumerID("c"))
+        return offsets
+    }
+
+    @Test func aMissingFileIsNoEvidence() throws {
+        let directory = try TemporaryDirectory()
+        #expect(try OffsetsFile(directory.appending("offsets.json")).load() == nil)
+    }
+
+    @Test func anEmptyFileIsDamagedAndNotMissing() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        try write([], to: path)
+        let damage = OffsetsDamage(reason: .notOneLine, offset: 0)
+        #expect(throws: OffsetsFileError.damaged(path: path, damage)) {
+            try OffsetsFile(path).load()
+        }
+    }
+
+    @Test func whatWasStoredIsThereAfterARestart() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        for id in UInt64(0)..<3 {
+            try OffsetsFile(path).store(try offsets(id))
+            #expect(try OffsetsFile(path).load() == offsets(id))
+        }
+        let names = try PosixDisk().list(directory.path).map(\.name.string)
+        #expect(names == ["offsets.json"])
+    }
+
+    @Test func anIOErrorIsNotDamage() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        try PosixDisk().makeDirectory(path)
+        let error = DiskError(operation: .read, path: path, errno: Errno(rawValue: 21))
+        #expect(throws: OffsetsFileError.io(error)) { try OffsetsFile(path).load() }
+        let below = path.appending("x").appending("y")
+        #expect(try OffsetsFile(below).load() == nil)
+    }
+
+    @Test func aFileThatIsTooLargeIsRefusedBeforeItIsRead() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        let size = UInt64(1) << 40
+        let file = try PosixDisk().open(path, .create)
+        try file.truncate(to: size)
+        file.close()
+        let damage = OffsetsDamage(reason: .tooLarge(bytes: size), offset: 0)
+        #expect(throws: OffsetsFileError.damaged(path: path, damage)) {
+            try OffsetsFile(path).load()
+        }
+    }
+
+    @Test func whatCouldNotBeReadAgainIsNotWritten() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        try OffsetsFile(path).store(try offsets(1))
+        var large = try offsets(2)
+        let digits = String(repeating: "1", count: OffsetsFormat.byteLimit)
+        large.unknownMembers = [JSONMember(name: "x", value: .number(digits))]
+        let error = #expect(throws: OffsetsFileError.self) { try OffsetsFile(path).store(large) }
+        guard case .tooLarge? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try OffsetsFile(path).load() == offsets(1))
+    }
+
+    @Test func theOrderOfCallsIsWriteSyncRenameSync() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        let disk = RecordingDisk()
+        try OffsetsFile(path, storage: Storage(disk)).store(try offsets(1))
+        let name = directory.path.lastComponent?.string ?? ""
+        #expect(
+            disk.calls == [
+                "open offsets.json.tmp", "write offsets.json.tmp", "sync offsets.json.tmp",
+                "rename offsets.json.tmp", "sync directory \(name)",
+            ])
+    }
+
+    @Test func whateverKillsAStoreTheFileIsOldOrNewAndTheNextStoreWorks() throws {
+        for kill in 0..<6 {
+            let directory = try TemporaryDirectory()
+            let path = directory.appending("offsets.json")
+            try OffsetsFile(path).store(try offsets(1))
+            let disk = RecordingDisk(stoppingBefore: kill)
+            let killed = OffsetsFile(path, storage: Storage(disk))
+            if kill < 5 {
+                #expect(throws: OffsetsFileError.self) { try killed.store(try offsets(2)) }
+            } else {
+                try killed.store(try offsets(2))
+            }
+            let found = try OffsetsFile(path).load()
+            #expect(try found == offsets(kill < 4 ? 1 : 2), "killed before call \(kill)")
+            try OffsetsFile(path).store(try offsets(3))
+            #expect(try OffsetsFile(path).load() == offsets(3))
+            let names = try PosixDisk().list(directory.path).map(\.name.string)
+            #expect(names == ["offsets.json"])
+        }
+    }
+
+    @Test func aFailedStoreLeavesNoTemporaryFileAndTellsTheFirstError() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        let temporary = directory.appending("offsets.json.tmp")
+        for (call, operation) in [(1, DiskError.Operation.write), (2, .sync), (3, .rename)] {
+            let disk = RecordingDisk(stoppingBefore: call, onlyOnce: true)
+            let error = DiskError(operation: operation, path: temporary, errno: .ioError)
+            #expect(throws: OffsetsFileError.io(error)) {
+                try OffsetsFile(path, storage: Storage(disk)).store(try offsets(2))
+            }
+            #expect(try PosixDisk().list(directory.path).isEmpty)
+        }
+    }
+
+    @Test func powerLossAnywhereLeavesTheOldFileOrTheNewOne() throws {
+        let path: FilePath = "/data/offsets.json"
+        let old = OffsetsFormat.render(try offsets(1)).bytes.copied()
+        for left in [nil, Array("left over".utf8)] {
+            for stop in 0..<18 {
+                for fate in fates {
+                    var files = [path: old]
+                    files[AtomicFile.temporary(of: path)] = left
+                    let disk = PowerLossDisk(files)
+                    let recording = RecordingDisk(disk, stoppingBefore: stop)
+                    let file = OffsetsFile(path, storage: Storage(recording))
+                    let isStored = (try? file.store(try offsets(2))) != nil
+                    let after = disk.afterPowerLoss(fate)
+                    let found = try OffsetsFile(path, storage: Storage(after)).load()
+                    let isNew = try found == offsets(2)
+                    let isOld = try found == offsets(1)
+                    if !isNew && (isStored || !isOld) {
+                        Issue.record("stopped before call \(stop), \(fate): \(found as Any)")
+                    }
+                }
+            }
+        }
+    }
+
+    private let fates = [
+        PowerLossDisk.Fate(bytes: false, names: false),
+        PowerLossDisk.Fate(bytes: false, names: true),
+        PowerLossDisk.Fate(bytes: true, names: false),
+        PowerLossDisk.Fate(bytes: true, names: true),
+    ]
+}

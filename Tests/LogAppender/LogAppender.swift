@@ -1,0 +1,1 @@
+@main struct LogAppender { static func main() {} }

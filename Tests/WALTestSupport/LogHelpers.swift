@@ -1,0 +1,81 @@
+package import WAL
+
+/// A message as a reader saw it.
+package struct SeenMessage: Hashable, Sendable {
+    package var id: UInt64
+    package var timestamp: UInt64
+    package var message: TestMessage
+}
+
+extension Log {
+    /// Everything from `id` on that is durable, read to the end.
+    package func contents(
+        from id: UInt64 = 0, upTo limit: Int = .max
+    ) throws(LogError) -> [SeenMessage] {
+        var reader = reader(from: MessageID(id))
+        var seen: [SeenMessage] = []
+        while seen.count < limit {
+            let count = try reader.read(upTo: min(limit - seen.count, 1000)) { message in
+                seen.append(
+                    SeenMessage(
+                        id: message.id.rawValue, timestamp: message.timestamp,
+                        message: TestMessage(
+                            message.payload.copied(),
+                            key: message.hasKey ? message.key.copied() : nil,
+                            headers: message.headers)))
+                return .next
+            }
+            if count == 0 { break }
+        }
+        return seen
+    }
+
+    /// Appends and blocks until it is durable.
+    @discardableResult
+    package func append(_ message: TestMessage) throws(LogError) -> UInt64 {
+        try message.withMessage { (message) throws(LogError) in
+            try appendBlocking(message).rawValue
+        }
+    }
+
+    /// Appends; the result arrives when the message is durable or has failed.
+    package func appendLater(_ message: TestMessage) throws(LogError) -> Outcome {
+        let outcome = Outcome()
+        try message.withMessage { (message) throws(LogError) in
+            try append(message) { result in
+                outcome.result.update { $0 = result }
+            }
+        }
+        return outcome
+    }
+}
+
+/// How an append ends.
+package final class Outcome: Sendable {
+    package let result = Observed<Result<MessageID, LogError>?>(nil)
+
+    package var id: UInt64? {
+        if case .success(let id)? = result.value { return id.rawValue }
+        return nil
+    }
+    package var error: LogError? {
+        if case .failure(let error)? = result.value { return error }
+        return nil
+    }
+    package var isOver: Bool { result.value != nil }
+    package func wait() -> Bool { result.wait { $0 != nil } }
+}
+
+extension LogHost {
+    /// A host on a disk of the test, with threads of its own or, with 0, none: `step` runs it.
+    package static func on(
+        _ disk: any Disk, threads: Int = 0, _ change: (inout Options) -> Void = { _ in }
+    ) -> LogHost {
+        var options = Options()
+        change(&options)
+        return LogHost(storage: Storage(disk), options: options, threads: threads)
+    }
+
+    /// Does all that is scheduled, idle marks among them.
+    package func runAll() { while step() {} }
+}
