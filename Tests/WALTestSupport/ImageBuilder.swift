@@ -189,12 +189,12 @@ package struct LogImage: Sendable {
 
     package init(files: [(name: String, bytes: [UInt8])]) { self.files = files }
 
-    package static let directory: FilePath = "/data/log"
+    /// Short, since each step of a FilePath counts in a sweep without optimisation.
+    package static let directory: FilePath = "/l"
 
     /// A disk with this log on it.
     package func disk() -> MemoryDisk {
         let disk = MemoryDisk()
-        disk.putDirectory("/data")
         disk.putDirectory(LogImage.directory)
         for file in files { disk.put(file.bytes, at: LogImage.directory.appending(file.name)) }
         return disk

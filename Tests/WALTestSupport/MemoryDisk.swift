@@ -174,12 +174,12 @@ package final class MemoryDisk: Disk {
                 throw Errno.noSuchFileOrDirectory
             }
             let directory = directory.string
-            return state.names.compactMap { path, node in
-                guard path != directory, path.parent == directory,
-                    let name = FilePath.Component(path.lastName)
-                else { return nil }
-                return DirectoryEntry(name: name, kind: node.kind)
+            var entries: [DirectoryEntry] = []
+            for (path, node) in state.names where path != directory && path.parent == directory {
+                guard let name = Names.component(path.lastName) else { continue }
+                entries.append(DirectoryEntry(name: name, kind: node.kind))
             }
+            return entries
         }
     }
 
@@ -289,5 +289,18 @@ extension String {
     var lastName: String {
         guard let slash = utf8.lastIndex(of: 0x2F) else { return self }
         return String(self[utf8.index(after: slash)...])
+    }
+}
+
+/// Names as components, parsed once in the process.
+private enum Names {
+    private static let known = Monitor<[String: FilePath.Component]>([:])
+
+    static func component(_ name: String) -> FilePath.Component? {
+        known.withLock { known in
+            if let component = known[name] { return component }
+            known[name] = FilePath.Component(name)
+            return known[name]
+        }
     }
 }

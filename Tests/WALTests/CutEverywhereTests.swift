@@ -30,6 +30,7 @@ import WALTestSupport
     private func open(_ disk: MemoryDisk, knownDurable: UInt64? = nil) throws -> Log {
         var options = LogOptions()
         options.knownDurable = knownDurable.map { MessageID($0) }
+        options.forcedUpTo = directory
         return try Log.open(directory, host: .on(disk), options: options)
     }
 

@@ -101,7 +101,7 @@ import WALTestSupport
         for (name, maker) in HostilePayloadTests.makers {
             let whole = segment(maker)
             let disk = LogImage(whole).disk()
-            let file = try disk.open("/data/log/segment.log", .read)
+            let file = try disk.open("/l/segment.log", .read)
             var search = FrameSearch(file, to: UInt64(whole.bytes.count))
             var found: [Int] = []
             var from: UInt64 = 0
@@ -129,7 +129,7 @@ import WALTestSupport
         }
         let image = LogImage(files: [(SegmentName.activeName, bytes)])
         let disk = image.disk()
-        let file = try disk.open("/data/log/segment.log", .read)
+        let file = try disk.open("/l/segment.log", .read)
         var search = FrameSearch(file, to: UInt64(size))
         let clock = ContinuousClock()
         let start = clock.now

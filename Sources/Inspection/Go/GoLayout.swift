@@ -21,6 +21,14 @@ package struct GoSegment: Hashable, Sendable {
         self.name = name
     }
 
+    /// A file of any name, taken for a segment because its first frame or somebody says so.
+    package init?(_ path: FilePath, number: UInt64) {
+        guard let name = path.lastComponent?.string else { return nil }
+        self.number = number
+        self.path = path
+        self.name = name
+    }
+
     /// The number in a name as `%06d.log` makes it: six digits, or more without zeros in front.
     /// A native sealed segment has 20, which no number here will ever have.
     package static func number(_ name: String) -> UInt64? {

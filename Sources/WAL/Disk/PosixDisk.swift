@@ -99,6 +99,11 @@ package struct PosixDisk: Disk {
     }
 }
 
+extension FilePath {
+    /// Without symbolic links, `.` and `..`; nil where there is nothing. realpath(3)
+    package var resolvingLinks: FilePath? { System.realpath(self) }
+}
+
 extension Result where Failure == Errno {
     fileprivate func orThrow(
         _ operation: DiskError.Operation, _ path: FilePath

@@ -114,6 +114,14 @@ enum System {
         return result.map { _ in FileStatus(status) }
     }
 
+    /// realpath(3)
+    static func realpath(_ path: FilePath) -> FilePath? {
+        guard let resolved = unsafe path.withPlatformString({ unsafe Glibc.realpath($0, nil) })
+        else { return nil }
+        defer { unsafe free(resolved) }
+        return unsafe FilePath(platformString: resolved)
+    }
+
     /// opendir(3), readdir(3), closedir(3)
     static func list(_ path: FilePath) -> Result<[DirectoryEntry], Errno> {
         guard let stream = unsafe path.withPlatformString({ unsafe opendir($0) }) else {

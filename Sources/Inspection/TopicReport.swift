@@ -1,0 +1,83 @@
+package import WAL
+
+/// What inspecting one log has given.
+package struct TopicReport: Sendable {
+    package var topic: String
+    package var verdict = Verdict.clean
+    /// A process has it open: it was checked up to what is known durable.
+    package var isLive = false
+    /// The id of the next message; nil where nothing tells.
+    package var nextID: UInt64?
+    /// The first id not known durable; nil where the dialect has no evidence.
+    package var durableBelow: UInt64?
+    package var segments: [SegmentReport] = []
+    package var findings: [Finding] = []
+    /// The system call that failed; nothing was decided then.
+    package var error: DiskError?
+
+    package init(topic: String) { self.topic = topic }
+
+    /// The bits of an exit code in the manner of fsck(8).
+    package var exitBits: ExitBits {
+        if error != nil { return .operational }
+        var bits: ExitBits = []
+        if findings.contains(where: { $0.severity > .remark }) { bits.insert(.uncorrected) }
+        if findings.contains(where: { $0.losesDurable(below: durableBelow) }) {
+            bits.insert(.messagesLost)
+        }
+        return bits
+    }
+}
+
+/// One file of a log.
+package struct SegmentReport: Hashable, Sendable {
+    package var name: String
+    package var size: UInt64
+    package var firstID: UInt64?
+    package var nextID: UInt64?
+    package var messages: UInt64
+    package var frames: UInt64
+
+    package init(
+        name: String, size: UInt64, firstID: UInt64?, nextID: UInt64?, messages: UInt64,
+        frames: UInt64
+    ) {
+        self.name = name
+        self.size = size
+        self.firstID = firstID
+        self.nextID = nextID
+        self.messages = messages
+        self.frames = frames
+    }
+}
+
+/// The exit code of toymq-fsck, a sum.
+package struct ExitBits: OptionSet, Hashable, Sendable {
+    package let rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+
+    package static let corrected = ExitBits(rawValue: 1)
+    /// Expected after a crash, newer, or damage.
+    package static let uncorrected = ExitBits(rawValue: 4)
+    package static let operational = ExitBits(rawValue: 8)
+    package static let usage = ExitBits(rawValue: 16)
+    package static let cancelled = ExitBits(rawValue: 32)
+    /// Messages that were known durable are lost.
+    package static let messagesLost = ExitBits(rawValue: 64)
+}
+
+/// What inspecting a path has given.
+package struct InspectionReport: Sendable {
+    package var path: String
+    package var topics: [TopicReport] = []
+    /// What stands in the data directory and belongs to no topic.
+    package var findings: [Finding] = []
+
+    package init(path: String) { self.path = path }
+
+    /// The worst of all topics.
+    package var verdict: Verdict { topics.map(\.verdict).max() ?? .clean }
+    package var exitBits: ExitBits {
+        topics.reduce(into: []) { $0.formUnion($1.exitBits) }
+    }
+}
