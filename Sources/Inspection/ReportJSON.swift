@@ -1,0 +1,111 @@
+internal import DataDirectory
+internal import WAL
+
+/// The report of toymq-fsck as one JSON object. Members and their names are settled.
+package enum ReportJSON {
+    /// Renders it, a newline behind it.
+    package static func render(_ report: InspectionReport) -> [UInt8] {
+        var writer = JSONWriter(capacity: 4096, spaced: true)
+        writer.beginObject()
+        writer.name("version")
+        writer.integer(1)
+        writer.name("path")
+        writer.string(report.path)
+        writer.name("verdict")
+        writer.string(report.verdict.rawValue)
+        writer.name("topics")
+        writer.beginArray()
+        for topic in report.topics { write(topic, &writer) }
+        writer.endArray()
+        if !report.findings.isEmpty {
+            writer.name("findings")
+            writer.beginArray()
+            for finding in report.findings { write(finding, &writer) }
+            writer.endArray()
+        }
+        writer.name("actions")
+        writer.beginArray()
+        writer.endArray()
+        writer.endObject()
+        writer.newline()
+        return writer.buffer.bytes.copied()
+    }
+
+    private static func write(_ topic: TopicReport, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("topic")
+        writer.string(topic.topic)
+        writer.name("verdict")
+        writer.string(topic.verdict.rawValue)
+        writer.name("live")
+        writer.bool(topic.isLive)
+        writer.name("next_id")
+        write(topic.nextID, &writer)
+        writer.name("durable_below")
+        write(topic.durableBelow, &writer)
+        if let error = topic.error {
+            writer.name("error")
+            writer.string("\(error)")
+        }
+        writer.name("segments")
+        writer.beginArray()
+        for segment in topic.segments { write(segment, &writer) }
+        writer.endArray()
+        writer.name("findings")
+        writer.beginArray()
+        for finding in topic.findings { write(finding, &writer) }
+        writer.endArray()
+        writer.endObject()
+    }
+
+    private static func write(_ number: UInt64?, _ writer: inout JSONWriter) {
+        if let number { writer.integer(number) } else { writer.null() }
+    }
+
+    private static func write(_ segment: SegmentReport, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("segment")
+        writer.string(segment.name)
+        writer.name("size")
+        writer.integer(segment.size)
+        writer.name("first_id")
+        write(segment.firstID, &writer)
+        writer.name("next_id")
+        write(segment.nextID, &writer)
+        writer.name("messages")
+        writer.integer(segment.messages)
+        writer.name("frames")
+        writer.integer(segment.frames)
+        writer.endObject()
+    }
+
+    private static func write(_ finding: Finding, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("finding")
+        writer.string(finding.kind.rawValue)
+        writer.name("severity")
+        writer.string(finding.severity.rawValue)
+        writer.name("segment")
+        writer.string(finding.segment)
+        writer.name("offset")
+        writer.integer(finding.offset)
+        writer.name("length")
+        writer.integer(finding.length)
+        writer.name("detail")
+        writer.string(finding.detail)
+        if let lost = finding.lost {
+            writer.name("lost")
+            writer.beginArray()
+            writer.beginArray()
+            writer.integer(lost.lowerBound)
+            writer.integer(lost.upperBound)
+            writer.endArray()
+            writer.endArray()
+        }
+        writer.name("durable_below")
+        write(finding.durableBelow, &writer)
+        writer.name("evidence")
+        writer.string(finding.evidence)
+        writer.endObject()
+    }
+}
