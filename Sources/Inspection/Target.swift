@@ -145,13 +145,8 @@ private struct TargetResolver {
         let looksNative =
             listing.hasActive || !listing.sealed.isEmpty || !listing.companions.isEmpty
         let go = dialect == .native ? nil : try GoLayout.topic(at: path, on: storage)
-        let takesGo: Bool
-        if let go, dialect == nil, looksNative {
-            takesGo = try isGo(go)
-        } else {
-            takesGo = go != nil
-        }
-        if let go, takesGo {
+        // A stray file of a Go name does not make a Go topic of one of ours.
+        if let go, dialect == .go || !looksNative {
             return go.logs.filter { !$0.segments.isEmpty || $0.partition != nil }.map { log in
                 TopicTarget(
                     name: log.partition.map { "\(name).\($0)" } ?? name, directory: log.path,
@@ -164,14 +159,6 @@ private struct TargetResolver {
         let hasOffsets = try disk.status(path.appending(DataLayout.offsetsName)) != nil
         guard looksNative || hasOffsets, dialect != .go else { return [] }
         return [native(path, name, in: data)]
-    }
-
-    /// Whether the first frame of a topic that could be either was written by the Go program.
-    private func isGo(_ topic: GoTopic) throws(DiskError) -> Bool {
-        guard let first = topic.logs.first(where: { !$0.segments.isEmpty })?.segments.first else {
-            return false
-        }
-        return try GoLayout.dialect(ofFileAt: first.path, on: storage) == .go
     }
 
     /// One file: part of a topic if its directory looks like one, else on its own.

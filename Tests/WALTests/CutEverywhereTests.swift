@@ -130,40 +130,43 @@ import WALTestSupport
 
     /// Every byte of small logs of every shape.
     @Test func everyByteOfSmallLogs() throws {
-        for shape in Shape.all(bytes: 700, payload: 60) {
+        for shape in Shape.all(bytes: isLongRun ? 900 : 300, payload: 40) {
             try sweep(shape, 0...shape.segment.bytes.count)
         }
     }
 
-    /// The last 64 KiB of larger ones: every byte when TOYMQ_TEST_LONG=1, else every byte within
-    /// 3 of where a frame begins and every 509th between.
-    @Test func theLast64KiBOfLargerLogs() throws {
+    /// The last 64 KiB of larger ones: every byte with TOYMQ_TEST_LONG=1, else every byte within 1
+    /// of the bounds of every 8th frame, and every 2,039th.
+    @Test func theLast64KiBOfLargerLogsInFullOnlyInALongRun() throws {
         for shape in Shape.all(bytes: 80 << 10, payload: 3000) {
             let end = shape.segment.bytes.count
-            let starts = Set(
-                shape.segment.frames.flatMap { frame in
-                    [frame.range.lowerBound, frame.range.upperBound].flatMap { $0 - 3...$0 + 3 }
-                })
+            var near: Set<Int> = []
+            for index in stride(from: 0, to: shape.segment.frames.count, by: 8) {
+                let range = shape.segment.frames[index].range
+                near.formUnion(range.lowerBound - 1...range.lowerBound + 1)
+                near.formUnion(range.upperBound - 1...range.upperBound + 1)
+            }
             let sizes = (max(end - 64 << 10, 0)...end).filter {
-                isLongRun || $0 % 509 == 0 || starts.contains($0)
+                isLongRun || $0 % 2039 == 0 || near.contains($0)
             }
             try sweep(shape, sizes)
         }
     }
 
-    /// Around the boundaries of a 4 MiB frame and every 4,093rd byte within (every 409,300th
-    /// unless TOYMQ_TEST_LONG=1: each is a search through what is left of 4 MiB).
-    @Test func aFrameOf4MiB() throws {
+    /// Around the bounds of each frame and every 4,093rd byte within the 4 MiB; unless
+    /// TOYMQ_TEST_LONG=1 within 1 of the bounds and every 818,600th: each cut is a search through
+    /// what is left of 4 MiB.
+    @Test func aFrameOf4MiBFinelyOnlyInALongRun() throws {
         for closed in [false, true] {
             let shape = Shape.largest(closed: closed)
             let end = shape.segment.bytes.count
-            let around = shape.segment.frames.flatMap { frame in
-                [frame.range.lowerBound, frame.range.upperBound]
+            let reach = isLongRun ? 40 : 1
+            var sizes = Set(stride(from: 0, to: end, by: isLongRun ? 4093 : 818_600))
+            for frame in shape.segment.frames {
+                sizes.formUnion(frame.range.lowerBound - reach...frame.range.lowerBound + reach)
+                sizes.formUnion(frame.range.upperBound - reach...frame.range.upperBound + reach)
             }
-            let reach = isLongRun ? 40 : 2
-            let near = Set(around.flatMap { $0 - reach...$0 + reach }.filter { 0...end ~= $0 })
-            let step = isLongRun ? 4093 : 409_300
-            try sweep(shape, near.union(stride(from: 0, to: end, by: step)).sorted())
+            try sweep(shape, sizes.filter { 0...end ~= $0 }.sorted())
         }
     }
 

@@ -147,9 +147,10 @@ struct SegmentExaminer: ~Copyable {
             }
         }
         id = expected
+        if try isContradicted(fields) { return try beginWithoutMark(.position(fields)) }
         if fields.id == expected, fits || (log.expectedID != expected) {
             summary.firstID = expected
-            accept(mark, at: 0)
+            try acceptMark(mark)
             return true
         }
         if fields.id != expected {
@@ -158,11 +159,27 @@ struct SegmentExaminer: ~Copyable {
         if let expectedPosition, try nextFrameAgrees(with: fields.position) {
             reportGap(from: expectedPosition, to: fields.position)
             summary.firstID = expected
-            walker.seek(to: 0)
-            if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
+            try acceptMark(mark)
             return true
         }
         return try beginWithoutMark(.position(fields))
+    }
+
+    /// The walker may have looked ahead since it gave the mark.
+    private mutating func acceptMark(_ mark: DecodedFrame) throws(DiskError) {
+        walker.seek(to: 0)
+        if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
+    }
+
+    /// Whether the frame that belongs behind the mark stands there but says otherwise, and most of the file
+    /// agrees with that: then it is the mark that does not belong here. Judged by it, every frame
+    /// would be out of place, nothing would prove anything, and all of it would look torn.
+    private mutating func isContradicted(_ mark: FrameFields) throws(DiskError) -> Bool {
+        walker.seek(to: UInt64(FrameLayout.smallestFrame))
+        guard case .frame(let frame) = try walker.next(id: mark.id, base: nil), !frame.isMark,
+            frame.fields.position != mark.position &+ UInt64(FrameLayout.smallestFrame)
+        else { return false }
+        return try search.commonBase() != mark.position
     }
 
     /// Whether the frame behind the mark stands where it says if the mark does.
@@ -224,6 +241,10 @@ struct SegmentExaminer: ~Copyable {
             id = try firstIDByFrames()
         }
         summary.firstID = id
+        var fault = fault
+        if case .notAMark(let fields) = fault, fields.id != id {
+            fault = .id(fields, inPlace: fields.position == base)
+        }
         // Whatever the mark was, it said that every lower id was durable.
         log.bound = max(log.bound, id)
         var facts = StopFacts()

@@ -53,6 +53,8 @@ package enum SegmentName: Hashable, Sendable {
         guard (1...2).contains(parts.count), parts.allSatisfy({ UInt64($0) != nil }) else {
             return nil
         }
+        // The first one has no number, the next ones begin with 2.
+        if parts.count == 2, UInt64(parts[1]) ?? 0 < 2 { return nil }
         return .keptTail
     }
 }
