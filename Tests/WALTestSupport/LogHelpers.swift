@@ -1,3 +1,4 @@
+import SystemPackage
 package import WAL
 
 /// A message as a reader saw it.
@@ -78,4 +79,51 @@ extension LogHost {
 
     /// Does all that is scheduled, idle marks among them.
     package func runAll() { while step() {} }
+}
+
+/// The frames of a segment's bytes up to the first that is none, with their offsets.
+package func frames(in bytes: [UInt8]) -> [(offset: Int, frame: DecodedFrame)] {
+    var frames: [(offset: Int, frame: DecodedFrame)] = []
+    var offset = 0
+    while offset < bytes.count,
+        case .success(let frame) = FrameDecoder.decode(array: Array(bytes[offset...]))
+    {
+        frames.append((offset, frame))
+        offset += frame.bytes
+    }
+    return frames
+}
+
+/// A log on a disk of its own, with a host that does nothing by itself unless it has threads.
+package struct LogFixture: Sendable {
+    package let disk: MemoryDisk
+    package let host: LogHost
+    package var options = LogOptions()
+
+    package init(
+        threads: Int = 0, disk: MemoryDisk = LogImage(files: []).disk(),
+        host change: (inout LogHost.Options) -> Void = { _ in },
+        _ options: (inout LogOptions) -> Void = { _ in }
+    ) {
+        self.disk = disk
+        host = .on(disk, threads: threads, change)
+        options(&self.options)
+    }
+
+    package func open() throws(OpenError) -> Log {
+        try Log.open(LogImage.directory, host: host, options: options)
+    }
+
+    package func bytes(_ name: String = SegmentName.activeName) -> [UInt8] {
+        disk.bytes(LogImage.directory.appending(name)) ?? []
+    }
+
+    /// Names of the files, sorted.
+    package var names: [String] { disk.files(in: LogImage.directory).keys.sorted() }
+
+    /// The log as another process would open it after a power loss.
+    package func reopenedAfterPowerLoss() throws(OpenError) -> Log {
+        try Log.open(
+            LogImage.directory, host: .on(disk.afterPowerLoss()), options: options)
+    }
 }

@@ -13,8 +13,10 @@ package struct LogExaminer {
     let isLive: Bool
 
     var result = Examination()
-    /// The first id that is not known durable, as far as the examination has come.
-    var bound: UInt64
+    /// The first id that the log itself does not prove durable, as far as it has been examined.
+    var bound: UInt64 = 0
+    /// The first id that is not known durable.
+    var durableBelow: UInt64 { max(bound, acknowledgedBelow ?? 0) }
     /// What the next segment has to begin with; nil before the first.
     var expectedID: UInt64?
     var expectedPosition: UInt64?
@@ -37,7 +39,6 @@ package struct LogExaminer {
         self.visitor = visitor
         self.isLive = isLive
         acknowledgedBelow = knownDurable.map { $0 + 1 }
-        bound = acknowledgedBelow ?? 0
     }
 
     /// Examines the segments of `listing`.
@@ -47,7 +48,7 @@ package struct LogExaminer {
         defer { active?.file.close() }
         for (index, first) in listing.sealed.enumerated() {
             let later = index + 1 < listing.sealed.count
-            let next = later ? listing.sealed[index + 1] : active?.markID
+            let next = later ? listing.sealed[index + 1] : active?.firstID
             let name = SegmentName.sealed(first: first)
             let file = try disk.open(name.path(in: directory), .read)
             defer { file.close() }
@@ -65,7 +66,7 @@ package struct LogExaminer {
             try judgeUnmade(active)
         }
         result.nextID = newerAt ?? expectedID ?? 0
-        result.durableBelow = bound
+        result.durableBelow = durableBelow
         result.endPosition = expectedPosition
         // Damage is spoken of only where the verdict is damage.
         if newerAt != nil {
@@ -83,6 +84,9 @@ package struct LogExaminer {
         let size: UInt64
         /// The id of a whole mark at offset 0.
         let markID: UInt64?
+        /// The id that the segment begins with: its mark's, else that of the commit whose frame
+        /// stands behind the mark, since a commit does not span segments.
+        var firstID: UInt64?
         /// Its first bytes hold a whole frame of a later version.
         let newer: FrameFields?
         /// At most 38 bytes without a whole mark are a segment whose making was not finished.
@@ -95,12 +99,18 @@ package struct LogExaminer {
         var walker = FrameWalker(file, to: size)
         switch try walker.next(id: nil, base: nil) {
         case .frame(let frame) where frame.isMark:
-            return Active(file: file, size: size, markID: frame.fields.id, newer: nil)
+            let id = frame.fields.id
+            return Active(file: file, size: size, markID: id, firstID: id, newer: nil)
         case .broken(.newer(let fields)):
             return Active(file: file, size: size, markID: nil, newer: fields)
-        default:
-            return Active(file: file, size: size, markID: nil, newer: nil)
+        default: break
         }
+        var active = Active(file: file, size: size, markID: nil, newer: nil)
+        walker.seek(to: UInt64(FrameLayout.smallestFrame))
+        if case .frame(let frame) = try walker.next(id: nil, base: nil) {
+            active.firstID = frame.fields.durableBelow
+        }
+        return active
     }
 
     /// A missing `segment.log`, or one that was being made when the process died: whatever its few
@@ -114,7 +124,7 @@ package struct LogExaminer {
             ?? false
         // The fixed fields of a frame count whatever its version.
         if facts.newerFrame { bound = max(bound, active?.newer?.durableBelow ?? 0) }
-        facts.durableBeyond = bound > id
+        facts.durableBeyond = durableBelow > id
         facts.atEnd = true
         if active != nil {
             visitor?.begin(segment: .active, size: size)
@@ -129,7 +139,7 @@ package struct LogExaminer {
                 LogFinding(
                     .unknownField, segment: SegmentName.activeName, offset: 0, length: size,
                     detail: "a whole frame with presence bits of a later version",
-                    durableBelow: bound, evidence: "its crc holds: a later version wrote it"))
+                    durableBelow: durableBelow, evidence: "its crc holds: a later version wrote it"))
             meetNewer(at: expectedID ?? active?.newer?.id ?? 0)
         case .damaged: reportBeyondEnd(at: 0, id: id, segment: .active)
         case .clean where active != nil && !isLive:
@@ -143,7 +153,7 @@ package struct LogExaminer {
         }
         if active != nil { settle(verdict) }
         result.verdict = max(result.verdict, verdict)
-        expectedID = max(id, verdict == .damaged ? bound : 0)
+        expectedID = max(id, verdict == .damaged ? durableBelow : 0)
     }
 
     /// A frame of a later version: what is told of the log ends here. The rest is read for what it
@@ -155,13 +165,13 @@ package struct LogExaminer {
 
     /// The log ends below an id that the caller knows durable, however clean its last frame.
     mutating func reportBeyondEnd(at offset: UInt64, id: UInt64, segment: SegmentName) {
-        guard bound > id else { return }
+        guard let below = acknowledgedBelow, below > id else { return }
         report(
             LogFinding(
                 .ackedBeyondEnd, segment: segment.fileName, offset: offset, length: 0,
-                detail: "the log ends before id \(id), but id \(bound - 1) is acknowledged",
-                lost: id...bound - 1, durableBelow: bound,
-                evidence: "a consumer acknowledged id \(bound - 1), so it was durable"))
+                detail: "the log ends before id \(id), but id \(below - 1) is acknowledged",
+                lost: id...below - 1, durableBelow: durableBelow,
+                evidence: "a consumer acknowledged id \(below - 1), so it was durable"))
     }
 
     mutating func report(_ finding: LogFinding) {

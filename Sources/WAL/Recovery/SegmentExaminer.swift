@@ -42,7 +42,10 @@ struct SegmentExaminer: ~Copyable {
     }
 
     /// D at the place where the walk stands.
-    private var bound: UInt64 {
+    private var bound: UInt64 { max(provenBound, log.acknowledgedBelow ?? 0) }
+
+    /// What the log itself proves there.
+    private var provenBound: UInt64 {
         max(log.bound, behind?.bound(behind: walker.offset) ?? 0)
     }
 
@@ -91,7 +94,7 @@ struct SegmentExaminer: ~Copyable {
                     offset: before?.size ?? 0, length: 0,
                     detail: "it ends before id \(expected), \(name.fileName) begins with "
                         + "\(firstID)",
-                    lost: expected...firstID - 1, durableBelow: log.bound,
+                    lost: expected...firstID - 1, durableBelow: log.durableBelow,
                     evidence: "every id below the beginning of a segment was durable"))
             log.settlePrevious(.damaged)
         } else {
@@ -100,7 +103,7 @@ struct SegmentExaminer: ~Copyable {
                     .segmentOverlap, segment: name.fileName, offset: 0, length: size,
                     detail: "it begins with id \(firstID), but the segments before it end at "
                         + "\(expected)",
-                    durableBelow: log.bound, evidence: "no id is ever given out twice"))
+                    durableBelow: log.durableBelow, evidence: "no id is ever given out twice"))
             log.settle(.damaged)
         }
     }
@@ -201,7 +204,7 @@ struct SegmentExaminer: ~Copyable {
                 offset: missing ? before?.size ?? 0 : 0, length: 0,
                 detail: "the segments before \(name.fileName) end at position \(expected), it "
                     + "begins at \(position)",
-                durableBelow: log.bound, evidence: "positions go on from segment to segment"))
+                durableBelow: log.durableBelow, evidence: "positions go on from segment to segment"))
         if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 
@@ -268,9 +271,9 @@ struct SegmentExaminer: ~Copyable {
         if case .sealed(let first) = name { id = first } else { id = log.expectedID ?? 0 }
         log.bound = max(log.bound, id)
         endIsUnknown = true
-        let limit = isSealed ? (nextFirst ?? id) : log.bound
+        let limit = isSealed ? (nextFirst ?? id) : log.durableBelow
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
-        if !isSealed, let acknowledged = log.acknowledgedBelow, acknowledged > id {
+        if !isSealed, log.durableBelow > log.bound {
             log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)
         }
         id = max(id, limit)
@@ -303,7 +306,7 @@ struct SegmentExaminer: ~Copyable {
         if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
         if name == .active {
             log.unproven.add(frame, at: offset)
-            log.unproven.prove(below: log.bound)
+            log.unproven.prove(below: log.durableBelow)
         }
         if frame.isMessage { summary.messages += 1 }
         if log.newerAt == nil {
@@ -371,7 +374,7 @@ struct SegmentExaminer: ~Copyable {
         _ facts: StopFacts, _ fault: PlaceFault?, _ offset: UInt64
     ) throws(DiskError) -> Bool {
         let verdict = VerdictTable.row(for: facts).verdict
-        if verdict != .damaged { log.bound = max(log.bound, bound) }
+        if verdict != .damaged { log.bound = provenBound }
         if log.isLive, verdict < .damaged { return false }
         switch verdict {
         case .newer:
@@ -481,7 +484,7 @@ struct SegmentExaminer: ~Copyable {
         let torn = isSealed ? nil : tornFrom
         endIsUnknown = true
         try reportDamage(fault, at: offset, to: torn ?? size, lostBelow: limit)
-        if !isSealed, torn == nil, let acknowledged = log.acknowledgedBelow, acknowledged > id {
+        if !isSealed, bound > provenBound {
             log.reportBeyondEnd(at: offset, id: max(id, heldBelow), segment: name)
         }
         log.bound = max(log.bound, isSealed ? 0 : limit)
@@ -561,7 +564,7 @@ struct SegmentExaminer: ~Copyable {
             log.previousEndsInLost = summary.endsInLost || endIsUnknown
         }
         if name == .active, log.newerAt == nil {
-            log.unproven.prove(below: log.bound)
+            log.unproven.prove(below: log.durableBelow)
             log.result.unprovenFrom = log.unproven.first ?? summary.end
         }
         return log
