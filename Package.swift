@@ -38,6 +38,11 @@ let package = Package(
         // The log. Knows nothing of topics, sockets or brokers.
         .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
 
+        // The program on the landing page of the WAL's documentation.
+        .executableTarget(
+            name: "wal-example", dependencies: ["WAL", systemPackage], packageAccess: false,
+            swiftSettings: strict),
+
         // Names and files of a data directory besides the log.
         .target(
             name: "DataDirectory", dependencies: ["WAL", systemPackage],
@@ -79,7 +84,27 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "BenchTests", dependencies: ["toymq-bench"], swiftSettings: strict),
         .testTarget(
-            name: "WALTests", dependencies: ["WAL", systemPackage], swiftSettings: strict),
+            name: "DocsTests", dependencies: ["WAL", "Inspection", "wal-example"],
+            swiftSettings: strict),
+        // Tests only: a disk in memory that fails on demand, and a builder of log images.
+        .target(
+            name: "WALTestSupport", dependencies: ["WAL", systemPackage],
+            path: "Tests/WALTestSupport", swiftSettings: strict),
+        // Tests only: appends until it is killed.
+        .executableTarget(
+            name: "LogAppender", dependencies: ["WAL", systemPackage], path: "Tests/LogAppender",
+            packageAccess: false, swiftSettings: strict),
+        .testTarget(
+            name: "WALTests",
+            dependencies: ["WAL", "WALTestSupport", "LogAppender", systemPackage],
+            swiftSettings: strict),
+
+        // Tests only: a disk in memory that loses power, and what explores every crash on it.
+        .target(
+            name: "Simulation", dependencies: ["WAL", systemPackage], path: "Tests/Simulation",
+            swiftSettings: strict),
+        .testTarget(
+            name: "CrashTests", dependencies: ["WAL", "Simulation", systemPackage], swiftSettings: strict),
         .testTarget(
             name: "DataDirectoryTests", dependencies: ["WAL", "DataDirectory", systemPackage],
             swiftSettings: strict),

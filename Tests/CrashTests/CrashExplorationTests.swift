@@ -1,40 +1,114 @@
+import Foundation
 import Simulation
+import SystemPackage
 import Testing
 
 @testable import WAL
 
-/// Every crash state of small workloads opens, with everything that was acknowledged.
+/// Every crash state of small workloads opens, with everything that was acknowledged: none is lost
+/// and none is refused.
+///
+/// The scale is bounded for everyday runs; TOYMQ_TEST_LONG=1 explores about fifty times as much.
 @Suite struct CrashExplorationTests {
-    @Test func aNewLogSingleAppendsAndACleanCloseSurviveEveryCrash() {
-        let exploration = Exploration(seed: 1, limit: 64)
-        exploration.explore("single appends") { run in
+    private static let isLong = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
+
+    /// Explores with sectors and with units so small that a frame has several.
+    private func explore(
+        _ name: String, segmentBytes: Int = 64 << 20, _ body: (Exploration.Run) throws -> Void
+    ) {
+        var options = LogOptions()
+        options.segmentBytes = segmentBytes
+        var states = 0
+        for (seed, unit) in [(1, 512), (2, 64), (3, 16)] as [(UInt64, Int)] {
+            let exploration = Exploration(
+                seed: seed, limit: CrashExplorationTests.isLong ? 1024 : 96, unitBytes: unit,
+                nestedStride: CrashExplorationTests.isLong ? 37 : 149)
+            exploration.explore("\(name), units of \(unit)", options: options, body)
+            states += exploration.states
+            for failure in exploration.failures { Issue.record(failure) }
+        }
+        print("crash exploration: \(name): \(states) states")
+        #expect(states > 100)
+    }
+
+    @Test func aNewLogAndSingleAppends() {
+        explore("single appends") { run in
             try run.open()
             try run.append(run.payloads(1, bytes: 10))
             try run.append(run.payloads(1, bytes: 600))
-            run.idle()
-            try run.append(run.payloads(3, bytes: 300))
-            try run.close()
-            try run.open()
-            try run.append(run.payloads(2, bytes: 30), keyed: true)
+            try run.append([[]])
         }
-        print("\(exploration.states) states")
-        #expect(exploration.failures.isEmpty, "\(exploration.failures)")
     }
 
-    @Test func sealingAndRollingSurviveEveryCrash() {
-        let exploration = Exploration(seed: 2, limit: 64)
-        var options = LogOptions()
-        options.segmentBytes = 4096
-        exploration.explore("roll", options: options) { run in
+    @Test func groupCommitsOfTwoToEight() {
+        explore("group commits") { run in
+            try run.open()
+            for number in [2, 5, 8] { try run.append(run.payloads(number, bytes: 40 * number)) }
+        }
+    }
+
+    @Test func keysAndHeaders() {
+        explore("keys and headers") { run in
+            try run.open()
+            try run.append(run.payloads(3, bytes: 100), keyed: true)
+            try run.append(run.payloads(1, bytes: 0), keyed: true)
+        }
+    }
+
+    @Test func idleMarksBetweenCommits() {
+        explore("idle marks") { run in
+            try run.open()
+            try run.append(run.payloads(2, bytes: 100))
+            run.idle()
+            try run.append(run.payloads(2, bytes: 100))
+            run.idle()
+            try run.append(run.payloads(1, bytes: 700))
+        }
+    }
+
+    @Test func closingAndOpeningAgain() {
+        explore("close and open") { run in
+            try run.open()
+            try run.append(run.payloads(2, bytes: 100))
+            try run.close()
+            try run.open()
+            try run.append(run.payloads(3, bytes: 200))
+            try run.close()
+            try run.open()
+        }
+    }
+
+    @Test func sealingRollingAndDropping() {
+        explore("seal, roll and drop", segmentBytes: 4096) { run in
             try run.open()
             for _ in 0..<5 { try run.append(run.payloads(2, bytes: 900)) }
             run.idle()
             try run.append(run.payloads(1, bytes: 900))
             try run.drop(below: 5)
             try run.append(run.payloads(1, bytes: 900))
+            try run.drop(below: 9)
             try run.close()
         }
-        print("\(exploration.states) states")
-        #expect(exploration.failures.isEmpty, "\(exploration.failures)")
+    }
+
+    @Test func spaceThatIsZeroFilledAhead() {
+        explore("zero-filled space", segmentBytes: 256 << 10) { run in
+            try run.open()
+            try run.append(run.payloads(1, bytes: 40_000))
+            try run.append(run.payloads(2, bytes: 500))
+            try run.append(run.payloads(2, bytes: 500))
+        }
+    }
+
+    @Test func payloadsThatHoldTheLogItself() {
+        explore("copies of frames") { run in
+            try run.open()
+            try run.append(run.payloads(2, bytes: 50))
+            for _ in 0..<2 {
+                let path = Exploration.directory.appending(SegmentName.activeName)
+                try run.append([run.disk.state.bytes(path) ?? []])
+            }
+            try run.append(run.payloads(2, bytes: 50))
+        }
     }
 }

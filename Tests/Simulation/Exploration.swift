@@ -48,7 +48,7 @@ package final class Exploration: @unchecked Sendable {
     private var trace: [String] = []
     private var nestedCount = 0
 
-    package init(seed: UInt64, limit: Int, unitBytes: Int = 512, depth: Int = 2, nestedStride: Int = 7)
+    package init(seed: UInt64, limit: Int, unitBytes: Int = 512, depth: Int = 2, nestedStride: Int = 211)
     {
         powerCut = PowerCut(unitBytes: unitBytes, limit: limit)
         self.depth = depth

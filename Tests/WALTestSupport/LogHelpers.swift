@@ -55,6 +55,8 @@ extension Log {
 package final class Outcome: Sendable {
     package let result = Observed<Result<MessageID, LogError>?>(nil)
 
+    package init() {}
+
     package var id: UInt64? {
         if case .success(let id)? = result.value { return id.rawValue }
         return nil

@@ -27,11 +27,11 @@ package struct FrameFacts: Hashable, Sendable {
     /// From the count to the last value.
     package var headers: Range<Int>?
     package var payload: Range<Int>
-    /// Not delivered before, nanoseconds since 1970-01-01 UTC; nil for no delay.
+    /// Not delivered before, nanoseconds since 1970-01-01 UTC; nil where there is none.
     package var visibleAt: UInt64?
     package var crc: UInt32
 
-    @inline(__always)
+    /// A frame of ours.
     package init(_ frame: DecodedFrame, at offset: UInt64) {
         let fields = frame.fields
         self.offset = offset
@@ -47,6 +47,7 @@ package struct FrameFacts: Hashable, Sendable {
         crc = frame.crc
     }
 
+    /// A frame of the Go program.
     package init(_ frame: GoFrame, at offset: UInt64) {
         self.offset = offset
         length = frame.frameBytes
@@ -55,9 +56,15 @@ package struct FrameFacts: Hashable, Sendable {
         role = .message
         key = frame.key
         payload = frame.payload
-        // 0 is what the Go program writes where there is no delay.
-        visibleAt = frame.visibleAt.flatMap { $0 == 0 ? nil : $0 }
+        visibleAt = frame.visibleAt
         crc = frame.crc
+    }
+
+    /// Whether all ids that it takes are below `bound`; a mark is proved by the message that it
+    /// announces.
+    package func isBelow(_ bound: UInt64) -> Bool {
+        if case .mark = role { return id < bound }
+        return nextID <= bound
     }
 
     /// The id of the next message.

@@ -1,4 +1,4 @@
-package import WAL
+internal import WAL
 
 /// Which frames are asked for.
 package struct FrameFilter: Sendable {

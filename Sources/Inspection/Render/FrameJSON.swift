@@ -125,7 +125,8 @@ struct FrameJSON: ~Copyable {
             json.name("payload_hex")
             line.cut(to: 0)
             Printable.appendHexadecimal(content, limit: .max, to: &line)
-            json.string(utf8: RawSpan(of: line.bytes))
+            let digits = line.bytes
+            json.string(utf8: RawSpan(of: digits))
         case .text where content.firstInvalidUTF8 == nil:
             json.name("payload")
             json.string(utf8: content)

@@ -1,0 +1,64 @@
+import Inspection
+import SystemPackage
+import WAL
+
+/// Prints logs, goes on past damage, and writes nothing.
+struct Dump {
+    private let options: DumpOptions
+    private let output = Output()
+    private let disk = StoppableDisk()
+
+    init(_ options: DumpOptions) { self.options = options }
+
+    func run(_ path: FilePath, dialect: LogDialect?, topic: String?) -> Outcome {
+        let target: Target
+        do {
+            target = try Target.resolve(path, dialect: dialect, topic: topic, on: Storage(disk))
+        } catch {
+            StandardError.say("\(error); give another path, or see toymq-dump --help")
+            return .failed
+        }
+        let printer = Printer(
+            options, output: output, disk: disk, topicWidth: topicWidth(target))
+        let outcome: Outcome
+        if options.follow {
+            Cancellation.listen()
+            outcome = Follow(target, printer, output, disk).run()
+        } else {
+            outcome = dump(target, printer)
+        }
+        printer.flush()
+        guard case .failed(let errno)? = output.failure else { return outcome }
+        StandardError.say(
+            "cannot write standard output: \(errno); make room where it goes to, or send it "
+                + "elsewhere, and run this again")
+        return .failed
+    }
+
+    /// The width of the topics' column; nil where there is one topic only.
+    private func topicWidth(_ target: Target) -> Int? {
+        guard target.topics.count > 1 else { return nil }
+        return target.topics.map { Printable.text($0.name).utf8.count }.max()
+    }
+
+    private func dump(_ target: Target, _ printer: Printer) -> Outcome {
+        var failures = 0
+        for topic in target.topics where !printer.isDone {
+            printer.begin(topic: topic.name)
+            let report = TopicSurvey(topic, on: Storage(disk)).run(visitor: printer)
+            if let error = report.error, !disk.isStopped {
+                printer.flush()
+                StandardError.say(
+                    "topic \(Printable.text(topic.name)): \(error); what is left of it was not "
+                        + "read; make it readable and run this again")
+                failures += 1
+                if printer.shown == 0 { continue }
+            }
+            printer.endTopic(report.segments)
+        }
+        // A reader that has gone has seen what it wanted.
+        if output.failure == .closed { return .done }
+        if failures > 0, failures == target.topics.count, printer.shown == 0 { return .failed }
+        return failures > 0 || printer.foundWorse ? .incomplete : .done
+    }
+}

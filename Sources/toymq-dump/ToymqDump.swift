@@ -1,0 +1,31 @@
+import ArgumentParser
+import Glibc
+
+@main
+enum ToymqDump {
+    static func main() {
+        // A reader that has gone ends the program quietly, and not by a signal.
+        signal(SIGPIPE, SIG_IGN)
+        DumpCommand.main()
+    }
+}
+
+/// How a dump ended: the exit codes of the contract.
+enum Outcome: Int32, Comparable {
+    case done = 0
+    /// Something worse than a remark was found, or not all could be done.
+    case incomplete = 1
+    /// It could not be done.
+    case failed = 2
+
+    static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Standard error: for people, and the only place for what went wrong.
+enum StandardError {
+    static func say(_ text: String) {
+        let bytes = Array("toymq-dump: \(text)\n".utf8)
+        // Where nobody listens there is nothing left to do about it.
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+}

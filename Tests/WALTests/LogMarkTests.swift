@@ -1,0 +1,262 @@
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// Marks, timestamps and lost frames: what a log writes besides messages.
+@Suite struct LogMarkTests {
+    /// "m" for a mark, "0" and so on for the id of a message, "l" for a lost frame.
+    private func layout(_ bytes: [UInt8]) -> String {
+        frames(in: bytes).map { _, frame in
+            frame.isMark ? "m" : frame.lost == nil ? "\(frame.fields.id)" : "l"
+        }.joined(separator: " ")
+    }
+
+    @Test func theBuilderOfTheTestsWritesWhatTheLogWrites() throws {
+        let fixture = LogFixture(host: { $0.clock = { 1_700_000_000_000_000_000 } })
+        let log = try fixture.open()
+        let base = try #require(frames(in: fixture.bytes()).first).frame.fields.position
+        let messages = [
+            TestMessage("a"), TestMessage([], key: [1, 2], headers: [MessageHeader("n", "v")]),
+            TestMessage([], headers: [MessageHeader("n", ""), MessageHeader("n", "v")]),
+        ]
+        let outcomes = try messages.map { try log.appendLater($0) }
+        #expect(fixture.host.step())
+        #expect(outcomes.map(\.id) == [0, 1, 2])
+        try log.close()
+        var segment = SegmentBuilder(base: base)
+        segment.timestamp -= 1
+        segment.add(messages)
+        segment.addMark()
+        #expect(fixture.bytes() == segment.bytes)
+        #expect(base < FrameLayout.firstPositionLimit)
+    }
+
+    @Test func twoLogsBeginAtDifferentPositions() throws {
+        let bases = try (0..<8).map { _ in
+            let fixture = LogFixture()
+            _ = try fixture.open()
+            return frames(in: fixture.bytes())[0].frame.fields.position
+        }
+        #expect(Set(bases).count == 8)
+    }
+
+    // MARK: Idle and close
+
+    @Test func anIdleLogGetsOneMarkWithoutASyncAndOnlyWhenItHasSomethingToProve() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        #expect(!fixture.host.step(), "an empty log has its mark already")
+        let outcome = try log.appendLater(TestMessage("0"))
+        #expect(fixture.host.step())
+        #expect(outcome.id == 0)
+        #expect(layout(fixture.bytes()) == "m 0")
+        fixture.disk.startTrace()
+        #expect(fixture.host.step())
+        #expect(layout(fixture.bytes()) == "m 0 m")
+        #expect(fixture.disk.trace.filter { $0.operation == .sync }.isEmpty)
+        #expect(!fixture.host.step())
+        #expect(!fixture.host.step())
+        #expect(layout(fixture.bytes()) == "m 0 m")
+        try log.close()
+        #expect(layout(fixture.bytes()) == "m 0 m", "no second mark on close")
+        #expect(fixture.disk.trace.contains { $0.operation == .sync }, "but it is forced now")
+        #expect(try fixture.disk.afterPowerLoss().examine().durableBelow == 1)
+    }
+
+    @Test func whatComesBehindAnIdleMarkGoesOnFromIt() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        for number in 0..<3 {
+            try log.append(TestMessage("\(number)"))
+            while fixture.host.step() {}
+        }
+        #expect(layout(fixture.bytes()) == "m 0 m 1 m 2 m")
+        #expect(try log.contents().map(\.id) == [0, 1, 2])
+        let found = try fixture.disk.examine()
+        #expect(found.verdict == .clean)
+        #expect(found.nextID == 3)
+    }
+
+    @Test func aBusyLogGetsNoMarkBetweenItsCommits() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        for number in 0..<3 {
+            _ = try log.appendLater(TestMessage("\(number)"))
+            // The commit is due before the look at the idle log.
+            #expect(fixture.host.step())
+        }
+        #expect(layout(fixture.bytes()) == "m 0 1 2")
+        try log.close()
+        #expect(layout(fixture.bytes()) == "m 0 1 2 m")
+    }
+
+    @Test func anIdleMarkComesByItselfOnThreads() throws {
+        let fixture = LogFixture(threads: 1, host: { $0.idleNanoseconds = 1_000_000 })
+        let log = try fixture.open()
+        let marked = Event()
+        fixture.disk.follow { call in
+            if call.operation == .write, call.count == 38 { marked.fire() }
+            return nil
+        }
+        try log.append(TestMessage("more than nothing"))
+        #expect(marked.wait())
+        try log.close()
+        #expect(layout(fixture.bytes()) == "m 0 m")
+        fixture.host.shutdown()
+    }
+
+    @Test func closingAndOpeningAgainAddsNoMarks() throws {
+        let fixture = LogFixture()
+        for round in 0..<4 {
+            let log = try fixture.open()
+            #expect(log.recovery.tail == .clean)
+            try log.close()
+            #expect(layout(fixture.bytes()) == "m", "round \(round)")
+        }
+        let log = try fixture.open()
+        try log.append(TestMessage("0"))
+        try log.close()
+        for _ in 0..<3 {
+            try fixture.open().close()
+            #expect(layout(fixture.bytes()) == "m 0 m")
+        }
+    }
+
+    @Test func anIdleTimeThatNeverEndsIsAllowed() throws {
+        let fixture = LogFixture(host: { $0.idleNanoseconds = .max })
+        let log = try fixture.open()
+        try log.append(TestMessage("0"))
+        try log.close()
+        #expect(layout(fixture.bytes()) == "m 0 m")
+    }
+
+    @Test func closingIsRepeatableAndRefusesWhatComesAfter() async throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let waiting = try log.appendLater(TestMessage("0"))
+        try log.close()
+        #expect(waiting.id == 0, "close commits what was appended")
+        try log.close()
+        #expect(throws: LogError.closed) { try log.appendLater(TestMessage("1")) }
+        #expect(throws: LogError.closed) { try log.append(TestMessage("1")) }
+        await #expect(throws: LogError.closed) {
+            _ = try await log.append(Message(payload: RawSpan(of: [1])))
+        }
+        #expect(throws: LogError.closed) { try log.drop(below: MessageID(1)) }
+        #expect(fixture.disk.descriptors == 0)
+        #expect(try fixture.open().contents().map(\.id) == [0])
+    }
+
+    @Test func twoThreadsMayCloseAtOnceWhileOthersAppend() throws {
+        for _ in 0..<20 {
+            let fixture = LogFixture(threads: 2)
+            let log = try fixture.open()
+            let acknowledged = Observed<[UInt64]>([])
+            let ended = Observed(0)
+            for number in 0..<4 {
+                let thread = OwnedThread {
+                    while let id = try? log.append(TestMessage("\(number)")) {
+                        acknowledged.update { $0.append(id) }
+                    }
+                    ended.update { $0 += 1 }
+                }
+                _ = thread
+            }
+            #expect(acknowledged.wait { $0.count > 20 })
+            for _ in 0..<2 {
+                let thread = OwnedThread {
+                    try? log.close()
+                    ended.update { $0 += 1 }
+                }
+                _ = thread
+            }
+            #expect(ended.wait { $0 == 6 })
+            let again = try fixture.reopenedAfterPowerLoss()
+            #expect(again.recovery.tail == .clean)
+            #expect(try again.contents().map(\.id) == acknowledged.value.sorted())
+            fixture.host.shutdown()
+        }
+    }
+
+    // MARK: Timestamps
+
+    @Test func timestampsNeverGoBackAndAreOnePerCommit() throws {
+        let clock = Observed<UInt64>(1000)
+        let fixture = LogFixture(host: { $0.clock = { clock.value } })
+        var log = try fixture.open()
+        func commit(at time: UInt64, _ count: Int) throws {
+            clock.update { $0 = time }
+            let outcomes = try (0..<count).map { try log.appendLater(TestMessage("\($0)")) }
+            #expect(fixture.host.step())
+            #expect(outcomes.allSatisfy { $0.id != nil })
+        }
+        try commit(at: 2000, 2)
+        try commit(at: 1500, 1)
+        try commit(at: 0, 1)
+        try commit(at: 2001, 1)
+        #expect(try log.contents().map(\.timestamp) == [2000, 2000, 2000, 2000, 2001])
+        try log.close()
+        // Nor across a restart, with a clock that was set back; the first mark counts as well.
+        clock.update { $0 = 7 }
+        log = try fixture.open()
+        try log.append(TestMessage("after"))
+        #expect(try log.contents().map(\.timestamp).last == 2001)
+        try log.close()
+        let stamps = frames(in: fixture.bytes()).map(\.frame.fields.timestamp)
+        #expect(stamps == stamps.sorted())
+        #expect(try fixture.disk.examine().findings.isEmpty)
+    }
+
+    // MARK: Lost frames
+
+    @Test func lostIDsAreSkippedAndAloneInTheirCommit() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let lost = Outcome()
+        let before = try log.appendLater(TestMessage("before"))
+        try log.appendLost(100) { result in lost.result.update { $0 = result } }
+        let behind = try log.appendLater(TestMessage("behind"))
+        while fixture.host.step() {}
+        #expect([before.id, lost.id, behind.id] == [0, 1, 101])
+        #expect(log.statistics.commits == 3)
+        #expect(try log.contents().map(\.id) == [0, 101])
+        #expect(try log.contents(from: 50).map(\.id) == [101])
+        #expect(log.durable == MessageID(0)..<MessageID(102))
+        try log.close()
+        let again = try fixture.reopenedAfterPowerLoss()
+        #expect(try again.contents().map(\.id) == [0, 101])
+        #expect(again.recovery.ids == MessageID(0)..<MessageID(102))
+    }
+
+    @Test func anImportBeginsAboveZeroWithALostFrame() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let lost = Outcome()
+        try log.appendLost(1 << 40) { result in lost.result.update { $0 = result } }
+        while fixture.host.step() {}
+        #expect(lost.id == 0)
+        #expect(try log.append(TestMessage("first")) == 1 << 40)
+        try log.close()
+        let again = try fixture.open()
+        #expect(try again.contents().map(\.id) == [1 << 40])
+        #expect(try again.append(TestMessage("second")) == (1 << 40) + 1)
+        try again.close()
+    }
+
+    @Test func impossibleCountsOfLostIDsAreRefused() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        for count: UInt64 in [0, .max, .max - 1] {
+            #expect(throws: LogError.invalidMessage) { try log.appendLost(count) { _ in } }
+        }
+        try log.appendLost(.max - 3) { _ in }
+        while fixture.host.step() {}
+        // There is room for little more, and the log says so instead of overflowing.
+        var taken = 0
+        while taken < 5, (try? log.append(TestMessage("x"))) != nil { taken += 1 }
+        #expect(taken < 5)
+        try log.close()
+        #expect(try fixture.disk.examine().verdict == .clean)
+    }
+}
