@@ -112,5 +112,11 @@ let package = Package(
             name: "InspectionTests",
             dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
             swiftSettings: strict),
+        .testTarget(
+            name: "ToolTests",
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "toymq-dump", "toymq-fsck", systemPackage,
+            ],
+            swiftSettings: strict),
     ]
 )

@@ -38,7 +38,7 @@ struct Dump {
     /// The width of the topics' column; nil where there is one topic only.
     private func topicWidth(_ target: Target) -> Int? {
         guard target.topics.count > 1 else { return nil }
-        return target.topics.map { Printable.text($0.name).utf8.count }.max()
+        return target.topics.map { Printable.text($0.name).count }.max()
     }
 
     private func dump(_ target: Target, _ printer: Printer) -> Outcome {

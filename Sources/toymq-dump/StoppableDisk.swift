@@ -18,7 +18,7 @@ final class StoppableDisk: Disk {
         if isStopped { throw DiskError(operation: .read, path: path, errno: .canceled) }
     }
 
-    func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile {
+    func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
         guard case .read = mode else { throw refusal(.open, path) }
         return StoppableFile(try base.open(path, mode), self)
     }

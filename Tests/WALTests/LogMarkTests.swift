@@ -247,7 +247,7 @@ import WALTestSupport
     @Test func impossibleCountsOfLostIDsAreRefused() throws {
         let fixture = LogFixture()
         let log = try fixture.open()
-        for count: UInt64 in [0, .max, .max - 1] {
+        for count: UInt64 in [0, .max] {
             #expect(throws: LogError.invalidMessage) { try log.appendLost(count) { _ in } }
         }
         try log.appendLost(.max - 3) { _ in }

@@ -148,7 +148,7 @@ import WALTestSupport
         let again = try killed.open()
         #expect(again.recovery.tail == .zeros(bytes: UInt64(busy.count - end)))
         try again.append(message)
-        #expect(killed.bytes().count == busy.count)
+        #expect(killed.bytes().count >= busy.count)
         try again.close()
         try log.close()
         for bytes in [killed.bytes(), fixture.bytes()] {

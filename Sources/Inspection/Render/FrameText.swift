@@ -17,6 +17,7 @@ struct FrameText {
     private let isFollowing: Bool
     private var line = LineBuffer()
     private var time = TimestampText()
+    /// Its column, as wide as that is.
     private var topic: [UInt8] = []
 
     // Where the columns end, counted from the first byte of the line. They grow with the numbers.
@@ -37,7 +38,7 @@ struct FrameText {
 
     /// The names of the columns, for a terminal.
     mutating func heading() -> [UInt8] {
-        topic = Array("TOPIC".utf8)
+        setTopic("TOPIC")
         layOut()
         put("ID", endingAt: idEnd)
         put(
@@ -54,8 +55,15 @@ struct FrameText {
 
     /// Another topic, or another segment of it, begins.
     mutating func begin(topic: String) {
-        self.topic = Array(Printable.text(topic).utf8)
+        setTopic(Printable.text(topic))
         layOut()
+    }
+
+    /// Columns are as wide as their characters are many; bytes may be more.
+    private mutating func setTopic(_ text: String) {
+        guard let topicWidth else { return }
+        let padding = String(repeating: " ", count: max(0, topicWidth - text.count) + 1)
+        topic = Array((text + padding).utf8)
     }
 
     /// Writes the line of a frame.
@@ -77,11 +85,7 @@ struct FrameText {
     private mutating func layOut() {
         line.cut(to: 0)
         if isFollowing { line.append("  ") }
-        if let topicWidth {
-            let start = line.count
-            line.append(topic)
-            pad(to: start + topicWidth + 1)
-        }
+        line.append(topic)
         idEnd = line.count + idWidth
         timeStart = idEnd + 2
         lengthEnd = timeStart + TimestampText.count + 1 + lengthWidth

@@ -19,12 +19,16 @@ package enum Force {
     package static func chain(
         to directory: FilePath, top: FilePath, of disk: any Disk
     ) throws(DiskError) {
-        try names(in: directory, of: disk)
         var path = directory.lexicallyNormalized()
         let last = top.lexicallyNormalized()
-        while path != last, path.starts(with: last) {
-            path = path.removingLastComponent()
-            try names(in: path.isEmpty ? "." : path, of: disk)
+        try names(in: path, of: disk)
+        while path != last {
+            let parent = path.removingLastComponent()
+            let next = parent.isEmpty ? FilePath(".") : parent
+            // The root and `.` are their own parents.
+            if next == path { return }
+            try names(in: next, of: disk)
+            path = next
         }
     }
 }

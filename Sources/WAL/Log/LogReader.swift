@@ -13,8 +13,9 @@ public enum ReadStep: Hashable, Sendable {
 /// Reads a log from an id on, in order. It sees only what is durable, goes on across a seal, and
 /// never waits: when it has caught up it says so, and `Log.notify` tells when there is more.
 ///
-/// One thread at a time. It blocks on the disk: not for the cooperative pool. It holds one
-/// descriptor while it has not caught up, and no buffer between reads.
+/// One thread at a time. It blocks on the disk: not for the cooperative pool. It holds a descriptor,
+/// shared with other readers of the segment, while it has not caught up, and no buffer between
+/// reads.
 public struct LogReader: ~Copyable {
     private let core: LogCore
     /// The id that comes next.
@@ -23,7 +24,9 @@ public struct LogReader: ~Copyable {
 
     private struct Place {
         var segment: Segment
-        var file: any DiskFile
+        /// Nil once the reader has caught up.
+        var file: (any DiskFile)?
+        /// Where the next frame begins.
         var offset: UInt64
     }
 
@@ -45,40 +48,46 @@ public struct LogReader: ~Copyable {
         upTo limit: Int, _ body: (borrowing StoredMessage) -> ReadStep
     ) throws(LogError) -> Int {
         var count = 0
+        var exhausted: (segment: Segment, end: UInt64)?
         while count < limit {
             guard let end = try find() else { return count }
+            if let exhausted, exhausted.segment === place?.segment, exhausted.end == end {
+                // Its frames end before the ids that it was seen to hold.
+                throw .damaged(
+                    segment: exhausted.segment.name.path(in: core.directory), offset: end)
+            }
             switch try readSegment(to: end, limit: limit, count: &count, body) {
             case .stopped: return count
-            case .segmentEnd: place = nil
+            case .segmentEnd: exhausted = place.map { ($0.segment, end) }
             }
         }
         return count
     }
 
-    /// Finds the place of the next id. Nil if it is not durable yet.
+    /// Finds the place of the next id, and where the durable part of its segment ends. Nil if it is
+    /// not durable yet.
     private mutating func find() throws(LogError) -> UInt64? {
         let wanted = position.rawValue
         let known = place?.segment
-        let found = core.state.withLock { state -> (Segment, UInt64, UInt64)? in
+        let found = core.state.withLock { state -> (Segment, UInt64?, UInt64)? in
             guard wanted < state.durableNextID else { return nil }
-            if let known, let entry = state.segments.last(where: { $0.segment === known }) {
-                return (entry.segment, 0, entry.end)
-            }
-            let entry =
-                state.segments.last { $0.segment.firstID <= wanted && $0.end > 0 }
-                ?? state.segments[0]
-            return (entry.segment, entry.index.offset(of: wanted), entry.end)
+            let index =
+                state.segments.lastIndex { $0.segment.firstID <= wanted && $0.end > 0 } ?? 0
+            let entry = state.segments[index]
+            // Where the reader stands already it needs no index.
+            let isKnown = entry.segment === known
+            return (entry.segment, isKnown ? nil : entry.index.offset(of: wanted), entry.end)
         }
         guard let (segment, offset, end) = found else {
-            place = nil
+            place?.file = nil
             return nil
         }
-        if place?.segment !== segment {
+        if let offset { place = Place(segment: segment, file: nil, offset: offset) }
+        if place?.file == nil {
             do {
-                let file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
+                place?.file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
                     try segment.open(in: core.directory, of: core.host.disk)
                 }
-                place = Place(segment: segment, file: file, offset: offset)
             } catch {
                 throw .unreadable(error)
             }
@@ -92,10 +101,10 @@ public struct LogReader: ~Copyable {
         to end: UInt64, limit: Int, count: inout Int,
         _ body: (borrowing StoredMessage) -> ReadStep
     ) throws(LogError) -> Outcome {
-        guard var here = place else { return .segmentEnd }
+        guard var here = place, let file = here.file else { return .segmentEnd }
         var walker = FrameWalker(
-            here.file, from: here.offset, to: end, chunkBytes: LogReader.chunkBytes)
-        defer { if place != nil { place = here } }
+            file, from: here.offset, to: end, chunkBytes: LogReader.chunkBytes)
+        defer { place = here }
         while count < limit {
             let step: FrameWalker.Step
             do {
