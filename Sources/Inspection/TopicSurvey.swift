@@ -98,6 +98,7 @@ package struct TopicSurvey {
         if let only = target.onlyFile {
             report.findings.removeAll { $0.segment != only }
             report.segments.removeAll { $0.name != only }
+            report.verdict = found.segments.first { $0.name.fileName == only }?.verdict ?? .clean
         }
         return report
     }

@@ -8,7 +8,7 @@ let log = try Log.open(directory, host: host)
 print("recovered \(log.recovery.ids)")
 
 // Blocks until the message is on stable storage. In async code: `try await log.append(…)`.
-let text = Array("hello from run \(log.durable.count)".utf8)
+let text = Array("hello from run \(log.durable.upperBound)".utf8)
 let id = try log.appendBlocking(Message(payload: text.span.bytes))
 print("message \(id) is durable")
 
@@ -17,7 +17,8 @@ var reader = log.reader(from: MessageID(0))
 var shown = 0
 repeat {
     shown = try reader.read(upTo: 100) { message in
-        print("\(message.id): \(String(decoding: message.payload.bytes, as: UTF8.self))")
+        let text = message.payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        print("\(message.id): \(text)")
         return .next
     }
 } while shown > 0

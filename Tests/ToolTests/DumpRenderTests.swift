@@ -43,10 +43,10 @@ import WAL
         #expect(TimeArgument.parse("1970-01-02", now: now) == 86_400 * second)
         #expect(TimeArgument.parse("1970-01-01T02:00:01.5+02:00", now: now) == 1_500_000_000)
         for bad in [
-            "", "x", "10", "1y", "2026-02-29", "2026-13-01", "2026-01-01T24:00:00Z",
+            "", "x", "1y", "2026-02-29", "2026-13-01", "2026-01-01T24:00:00Z",
             "2026-01-01T00:00:00", "1969-12-31T23:59:59Z", "2555-01-01", "-1",
             "18446744073709551616", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx",
-        ] where bad != "10" {
+        ] {
             #expect(TimeArgument.parse(bad, now: now) == nil, "\(bad)")
         }
     }
@@ -57,19 +57,13 @@ import WAL
         #"{"topic":"t","segment":"segment.log","offset":38,"length":"#
 
     private func expectJSON(_ frame: DumpFrame, _ rest: String, _ payload: PayloadForm = .text) throws {
-        let bytes = frame.bytes
-        let stored = RawSpan(of: bytes).u32(at: bytes.count - 4)
-        let digits = String(stored, radix: 16)
-        let crc = String(repeating: "0", count: 8 - digits.count) + digits
         let commit = frame.id - UInt64(frame.commitIndex)
         let expected =
-            start + "\(bytes.count)"
+            start + "\(frame.bytes.count)"
             + #","id":\#(frame.id),"position":\#(frame.position),"#
-            + #""timestamp":"2026-11-23T00:49:00.123456789Z","commit":\#(commit),"#
-            + #""crc":"\#(crc)"\#(rest)}"# + "\n"
-        var frame = frame
-        frame.timestamp = 1_795_394_940_123_456_789
-        #expect(try frame.rendered(payload: payload).replacingCRC == expected.replacingCRC)
+            + #""timestamp":"2026-11-23T01:29:00.123456789Z","commit":\#(commit),"#
+            + #""crc":"x"\#(rest)}"# + "\n"
+        #expect(try frame.rendered(payload: payload).replacingCRC == expected)
     }
 
     @Test func aMessageHasItsMembers() throws {

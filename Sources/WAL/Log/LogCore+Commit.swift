@@ -53,7 +53,12 @@ extension LogCore {
             !writer.endsInMark
         else { return nil }
         state.isWatchedForIdle = true
-        return state.lastCommit + host.options.idleNanoseconds
+        return idleDeadline(state)
+    }
+
+    private func idleDeadline(_ state: borrowing State) -> UInt64 {
+        let sum = state.lastCommit.addingReportingOverflow(host.options.idleNanoseconds)
+        return sum.overflow ? .max : sum.partialValue
     }
 
     /// Writes, forces, publishes and completes a batch that was taken out with the writer.
@@ -101,11 +106,13 @@ extension LogCore {
         switch failure {
         case .notWritten(let cause): error = .notWritten(cause)
         case .final(let cause): error = .poisoned(cause)
+        case .takenOver: error = .takenOver(directory)
         }
         let after = writer
         if case .poisoned = error { rememberFailedEnd(after) }
         let (failed, watchers, space) = state.withLock { state in
             if case .poisoned(let cause) = error { state.phase = .poisoned(cause) }
+            if case .takenOver = error { state.phase = .takenOver }
             var failed = [batch]
             while let next = state.pending.popFirst() { failed.append(next) }
             reset(&state, to: after)
@@ -135,7 +142,8 @@ extension LogCore {
     func rememberFailedEnd(_ writer: SegmentWriter) {
         guard let status = try? writer.file?.status() else { return }
         host.registry.withLock {
-            $0.failedEnds[LogRegistry.FileID(status)] = writer.durableEnd
+            $0.failedEnds[LogRegistry.FileID(status)] = .init(
+                end: writer.durableEnd, size: status.size, modified: status.modified)
         }
     }
 
@@ -147,7 +155,7 @@ extension LogCore {
         enum Next { case mark(SegmentWriter, UInt64, UInt64), again(UInt64), nothing }
         let next = state.withLock { state -> Next in
             guard case .open = state.phase else { return .nothing }
-            let deadline = state.lastCommit + host.options.idleNanoseconds
+            let deadline = idleDeadline(state)
             guard let writer = state.writer, state.pending.isEmpty, deadline <= now else {
                 return .again(max(deadline, now))
             }

@@ -7,7 +7,7 @@ extension LogCore {
     func park() -> Bool {
         let given = state.withLock { state -> ((any DiskFile)?, (any DiskLock)?)? in
             guard case .open = state.phase, var writer = state.writer, state.pending.isEmpty,
-                let file = writer.file, state.lock != nil,
+                !writer.needsSegment, let file = writer.file, state.lock != nil,
                 let status = try? file.status()
             else { return nil }
             state.parked = status
@@ -47,7 +47,7 @@ extension LogCore {
             }
         } catch {
             switch error.errno {
-            case .wouldBlock, .staleNFSFileHandle, .noSuchFileOrDirectory: throw .final(error)
+            case .wouldBlock, .staleNFSFileHandle, .noSuchFileOrDirectory: throw .takenOver
             // Nothing was written; the log stays parked and the next append tries again.
             default: throw .notWritten(error)
             }
@@ -69,6 +69,18 @@ extension LogCore {
         }
         var writer = drain()
         host.registry.withLock { $0.remove(self) }
+        // A commit that failed for good on the way: nothing is tried again on that descriptor.
+        let failure = state.withLock { state -> LogError? in
+            switch state.phase {
+            case .poisoned(let cause): .poisoned(cause)
+            case .takenOver: .takenOver(directory)
+            case .open, .closing, .closed: nil
+            }
+        }
+        if let failure {
+            release(&writer)
+            throw failure
+        }
         let result: Result<Void, LogError>
         do {
             try unparkIfNeeded(&writer)
@@ -82,6 +94,7 @@ extension LogCore {
             case .final(let cause):
                 rememberFailedEnd(writer)
                 result = .failure(.poisoned(cause))
+            case .takenOver: result = .failure(.takenOver(directory))
             }
         }
         release(&writer)
@@ -107,14 +120,17 @@ extension LogCore {
     }
 
     private func closeFailed() throws(LogError) {
-        let phase = state.withLock { $0.phase }
-        switch phase {
-        case .poisoned:
-            guard var writer = state.withLock({ $0.writer.take() }) else { return }
-            host.registry.withLock { $0.remove(self) }
-            release(&writer)
-        case .open, .closing, .closed, .takenOver: return
+        // Whoever met the failure may still have the writer, and puts it back. Nil: somebody
+        // else is closing, or has closed.
+        let taken = state.wait { state -> SegmentWriter?? in
+            switch state.phase {
+            case .poisoned, .takenOver: state.writer.take().map { .some($0) }
+            case .open, .closing, .closed: .some(nil)
+            }
         }
+        guard var writer = taken else { return }
+        host.registry.withLock { $0.remove(self) }
+        release(&writer)
     }
 
     private func release(_ writer: inout SegmentWriter) {
@@ -123,6 +139,7 @@ extension LogCore {
             state.phase = .closed
             return (state.lock.take(), takeWatchers(&state), takeSpaceWaiters(&state))
         }
+        state.broadcast()
         lock?.release()
         for wake in watchers { wake() }
         for wake in space { wake() }

@@ -148,7 +148,15 @@ struct LogRegistry: Sendable {
     /// The durable end of active segments whose log failed in this process. Their pages may be
     /// marked clean and hold bytes that the disk does not have, so that reading them proves
     /// nothing: they are cut there before they are looked at again.
-    var failedEnds: [FileID: UInt64] = [:]
+    var failedEnds: [FileID: FailedEnd] = [:]
+
+    /// The last durable byte of a file, and what the file was then: once somebody else has
+    /// written to it, or the file number has gone to another file, this says nothing any more.
+    struct FailedEnd: Sendable {
+        let end: UInt64
+        let size: UInt64
+        let modified: Int64
+    }
     private var clock: UInt64 = 0
 
     struct WeakLog: Sendable { weak var log: LogCore? }

@@ -78,14 +78,18 @@ public struct LogReader: ~Copyable {
             let isKnown = entry.segment === known
             return (entry.segment, isKnown ? nil : entry.index.offset(of: wanted), entry.end)
         }
+        // Changed as a copy: Swift 6.3 does not release what an assignment through an optional
+        // (`place?.file = nil`) replaces in a noncopyable struct, here a descriptor.
+        var here = place
+        defer { place = here }
         guard let (segment, offset, end) = found else {
-            place?.file = nil
+            here?.file = nil
             return nil
         }
-        if let offset { place = Place(segment: segment, file: nil, offset: offset) }
-        if place?.file == nil {
+        if let offset { here = Place(segment: segment, file: nil, offset: offset) }
+        if here?.file == nil {
             do {
-                place?.file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
+                here?.file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
                     try segment.open(in: core.directory, of: core.host.disk)
                 }
             } catch {

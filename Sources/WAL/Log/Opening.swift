@@ -94,10 +94,14 @@ struct Opening {
         let path = SegmentName.active.path(in: directory)
         guard let status = try disk.status(path) else { return true }
         let id = LogRegistry.FileID(status)
-        guard let end = host.registry.withLock({ $0.failedEnds[id] }) else { return true }
-        let file = try disk.open(path, .readWrite)
-        defer { file.close() }
-        if status.size > end { try TailCut.cut(file, to: end) }
+        guard let failed = host.registry.withLock({ $0.failedEnds[id] }) else { return true }
+        if status.size == failed.size, status.modified == failed.modified,
+            status.size > failed.end
+        {
+            let file = try disk.open(path, .readWrite)
+            defer { file.close() }
+            try TailCut.cut(file, to: failed.end)
+        }
         host.registry.withLock { $0.failedEnds[id] = nil }
         return false
     }
