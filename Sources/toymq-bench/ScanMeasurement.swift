@@ -4,12 +4,26 @@ import WAL
 
 /// Opening the topics and checking the same bytes with zlib, in turns.
 struct ScanResult {
-    let threads: Int
-    /// Bytes per second, one figure for each turn.
-    let opening: [Double]
-    let zlib: [Double]
+    /// How long one turn took.
+    struct Time {
+        let seconds: Double
+        /// User and system time of all threads.
+        let cpuSeconds: Double
+    }
 
-    var ratio: Spread { Spread(zip(opening, zlib).map { $0 / $1 }) }
+    let threads: Int
+    let bytes: Int
+    let opening: [Time]
+    let zlib: [Time]
+
+    /// Speed of opening by speed of zlib.
+    var ratio: Spread { Spread(zip(opening, zlib).map { $1.seconds / $0.seconds }) }
+    /// The same with CPU time, which other processes on the machine disturb less.
+    var cpuRatio: Spread { Spread(zip(opening, zlib).map { $1.cpuSeconds / $0.cpuSeconds }) }
+
+    func bytesPerSecond(_ times: [Time]) -> Spread {
+        Spread(times.map { Double(bytes) / $0.seconds })
+    }
 }
 
 /// Measures scans with the topics that it is given.
@@ -21,61 +35,71 @@ struct ScanMeasurement {
 
     /// Each thread has as many topics as the others.
     func measure(threads: Int, repetitions: Int) throws -> ScanResult {
-        var opening: [Double] = []
-        var zlib: [Double] = []
+        var opening: [ScanResult.Time] = []
+        var zlib: [ScanResult.Time] = []
         // The first turn only brings the files into the page cache.
         for turn in 0...repetitions {
             let opened = try open(threads)
             let summed = try checksum(threads)
             if turn == 0 { continue }
-            opening.append(Double(bytes) / opened)
-            zlib.append(Double(bytes) / summed)
+            opening.append(opened)
+            zlib.append(summed)
         }
-        return ScanResult(threads: threads, opening: opening, zlib: zlib)
+        return ScanResult(threads: threads, bytes: bytes, opening: opening, zlib: zlib)
+    }
+
+    private func timed(_ body: () throws -> Void) rethrows -> ScanResult.Time {
+        let before = Usage.now()
+        let start = monotonicNanoseconds()
+        try body()
+        let end = monotonicNanoseconds()
+        return ScanResult.Time(
+            seconds: Double(end - start) / 1e9,
+            cpuSeconds: (Usage.now().cpuMicroseconds - before.cpuMicroseconds) / 1e6)
     }
 
     private func share(_ thread: Int, of threads: Int) -> [ScanTopic] {
         topics.enumerated().filter { $0.offset % threads == thread }.map(\.element)
     }
 
-    /// How many seconds it takes to open all topics.
-    private func open(_ threads: Int) throws -> Double {
+    /// How long it takes to open all topics.
+    private func open(_ threads: Int) throws -> ScanResult.Time {
         let result = Mutex<(logs: [Log], failure: OpenError?)>(([], nil))
-        let start = monotonicNanoseconds()
-        try onThreads(threads) { thread in
-            for topic in share(thread, of: threads) {
-                do throws(OpenError) {
-                    let log = try Log.open(topic.directory, host: host)
-                    result.withLock { $0.logs.append(log) }
-                } catch {
-                    result.withLock { $0.failure = error }
+        let time = try timed {
+            try onThreads(threads) { thread in
+                for topic in share(thread, of: threads) {
+                    do throws(OpenError) {
+                        let log = try Log.open(topic.directory, host: host)
+                        result.withLock { $0.logs.append(log) }
+                    } catch {
+                        result.withLock { $0.failure = error }
+                    }
                 }
             }
         }
-        let seconds = Double(monotonicNanoseconds() - start) / 1e9
         let (logs, failure) = result.withLock { $0 }
         for log in logs { try log.close() }
         if let failure { throw failure }
-        return seconds
+        return time
     }
 
-    /// How many seconds zlib takes for the same bytes in the same pieces.
-    private func checksum(_ threads: Int) throws -> Double {
+    /// How long zlib takes for the same bytes in the same pieces.
+    private func checksum(_ threads: Int) throws -> ScanResult.Time {
         let sum = Mutex<UInt>(0)
-        let start = monotonicNanoseconds()
-        try onThreads(threads) { thread in
-            var total: UInt = 0
-            for topic in share(thread, of: threads) {
-                topic.forEachPiece { piece in
-                    let bytes = piece.assumingMemoryBound(to: UInt8.self)
-                    total &+= crc32_z(0, bytes.baseAddress, bytes.count)
+        let time = try timed {
+            try onThreads(threads) { thread in
+                var total: UInt = 0
+                for topic in share(thread, of: threads) {
+                    topic.forEachPiece { piece in
+                        let bytes = piece.assumingMemoryBound(to: UInt8.self)
+                        total &+= crc32_z(0, bytes.baseAddress, bytes.count)
+                    }
                 }
+                sum.withLock { [total] in $0 &+= total }
             }
-            sum.withLock { [total] in $0 &+= total }
         }
-        let seconds = Double(monotonicNanoseconds() - start) / 1e9
         // The sum is looked at, so that no compiler leaves the work out.
         guard sum.withLock({ $0 }) != 0 else { throw BenchError("checksums that sum up to 0") }
-        return seconds
+        return time
     }
 }

@@ -12,10 +12,15 @@ enum Cancellation {
     static func listen() {
         // Its storage has to be there before a signal handler touches it.
         _ = isRequested
+        var listened = sigset_t()
+        sigemptyset(&listened)
         for number in [SIGINT, SIGTERM] {
+            sigaddset(&listened, number)
             signal(number) { _ in
                 if Cancellation.requested.exchange(true, ordering: .relaxed) { _exit(0) }
             }
         }
+        // Whoever started this may have had them blocked, as the threads of some runtimes do.
+        pthread_sigmask(SIG_UNBLOCK, &listened, nil)
     }
 }

@@ -3,19 +3,20 @@ import Testing
 import WAL
 
 @Suite("Dump: rendering") struct DumpRenderTests {
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000000000Z"),
-        (1, "1970-01-01T00:00:00.000000001Z"),
-        (86_399_999_999_999, "1970-01-01T23:59:59.999999999Z"),
-        (68_169_600_000_000_000, "1972-02-29T00:00:00.000000000Z"),
-        (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"),
-        (951_868_800_000_000_000, "2000-03-01T00:00:00.000000000Z"),
-        (1_709_251_199_000_000_000, "2024-02-29T23:59:59.000000000Z"),
-        (4_107_542_399_000_000_000, "2100-02-28T23:59:59.000000000Z"),
-        (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
-        (UInt64(Int64.max), "2262-04-11T23:47:16.854775807Z"),
-        (UInt64.max, "2554-07-21T23:34:33.709551615Z"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (1, "1970-01-01T00:00:00.000000001Z"),
+            (86_399_999_999_999, "1970-01-01T23:59:59.999999999Z"),
+            (68_169_600_000_000_000, "1972-02-29T00:00:00.000000000Z"),
+            (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"),
+            (951_868_800_000_000_000, "2000-03-01T00:00:00.000000000Z"),
+            (1_709_251_199_000_000_000, "2024-02-29T23:59:59.000000000Z"),
+            (4_107_542_399_000_000_000, "2100-02-28T23:59:59.000000000Z"),
+            (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
+            (UInt64(Int64.max), "2262-04-11T23:47:16.854775807Z"),
+            (UInt64.max, "2554-07-21T23:34:33.709551615Z"),
+        ] as [(UInt64, String)])
     func aTimeIsWrittenAsRFC3339(_ nanoseconds: UInt64, _ text: String) {
         #expect(TimestampText.string(nanoseconds) == text)
         #expect(TimeArgument.parse(text, now: 0) == nanoseconds)
@@ -56,7 +57,9 @@ import WAL
     private let start =
         #"{"topic":"t","segment":"segment.log","offset":38,"length":"#
 
-    private func expectJSON(_ frame: DumpFrame, _ rest: String, _ payload: PayloadForm = .text) throws {
+    private func expectJSON(_ frame: DumpFrame, _ rest: String, _ payload: PayloadForm = .text)
+        throws
+    {
         let commit = frame.id - UInt64(frame.commitIndex)
         let expected =
             start + "\(frame.bytes.count)"
@@ -134,7 +137,8 @@ import WAL
         var renderer = FrameRenderer(
             json: true, payload: .text, topicWidth: nil, isFollowing: false)
         renderer.frame(
-            FrameFacts(frame, at: 0), bytes: RawSpan(of: bytes), topic: "t\"", segment: "000000.log",
+            FrameFacts(frame, at: 0), bytes: RawSpan(of: bytes), topic: "t\"",
+            segment: "000000.log",
             isDurable: false)
         let text = String(decoding: renderer.buffer.bytes.copied(), as: UTF8.self)
         #expect(
@@ -160,8 +164,10 @@ import WAL
     // MARK: Text
 
     @Test func textEscapesWhatATerminalShouldNotSee() throws {
-        let text = try DumpFrame.message(1, [0x1b, 0x5b, 0x31, 0x0a, 0xff] + Array("é\u{202e}".utf8))
-            .rendered(json: false)
+        let text = try DumpFrame.message(
+            1, [0x1b, 0x5b, 0x31, 0x0a, 0xff] + Array("é\u{202e}".utf8)
+        )
+        .rendered(json: false)
         #expect(text.hasSuffix("  \"\\x1b[1\\n\\xffé\\u{202e}\"\n"), "\(text)")
     }
 

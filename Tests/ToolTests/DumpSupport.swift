@@ -96,7 +96,8 @@ struct DumpFrame {
         var renderer = FrameRenderer(
             json: json, payload: payload, topicWidth: nil, isFollowing: following != nil)
         renderer.frame(
-            FrameFacts(frame, at: 38), bytes: RawSpan(of: bytes), topic: "t", segment: "segment.log",
+            FrameFacts(frame, at: 38), bytes: RawSpan(of: bytes), topic: "t",
+            segment: "segment.log",
             isDurable: following ?? false)
         return String(decoding: renderer.buffer.bytes.copied(), as: UTF8.self)
     }
@@ -147,6 +148,8 @@ final class DumpProcess {
     /// Waits for its end and gives its exit code; -1 if a signal ended it.
     @discardableResult
     func exit() -> Int32 {
+        // A tool that does not end would keep the tests from ending, too.
+        if !waits(until: { !$0.isRunning }) { kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
         return process.terminationReason == .exit ? process.terminationStatus : -1
     }

@@ -150,16 +150,18 @@ public final class Log: Sendable {
         }
     }
 
-    /// Calls `wake` once, as soon as appends that were refused as `overloaded` may be tried again.
+    /// Calls `wake` once, when appends that were refused as `overloaded` may be tried again: behind
+    /// a commit that leaves at least half of the queue free, or at once if nothing waits. What was
+    /// appended for observers is committed for it.
     public func notifyRoom(_ wake: @escaping @Sendable () -> Void) {
         let now = core.state.withLock { state -> Bool in
-            if case .open = state.phase, state.pendingBytes > core.options.pendingBytes / 2 {
+            if case .open = state.phase, state.pendingBytes > 0 {
                 state.spaceWaiters.append(wake)
                 return false
             }
             return true
         }
-        if now { wake() }
+        if now { wake() } else { commit() }
     }
 
     private func roomInQueue() async {

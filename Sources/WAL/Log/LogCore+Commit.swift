@@ -48,17 +48,18 @@ extension LogCore {
         return taken
     }
 
+    /// When the log will have been idle for long enough; an idle time may be endless.
+    private func idleDeadline(_ state: borrowing State) -> UInt64 {
+        let sum = state.lastCommit.addingReportingOverflow(host.options.idleNanoseconds)
+        return sum.overflow ? .max : sum.partialValue
+    }
+
     private func startIdleWatch(_ state: inout State) -> UInt64? {
         guard !state.isWatchedForIdle, case .open = state.phase, let writer = state.writer,
             !writer.endsInMark
         else { return nil }
         state.isWatchedForIdle = true
         return idleDeadline(state)
-    }
-
-    private func idleDeadline(_ state: borrowing State) -> UInt64 {
-        let sum = state.lastCommit.addingReportingOverflow(host.options.idleNanoseconds)
-        return sum.overflow ? .max : sum.partialValue
     }
 
     /// Writes, forces, publishes and completes a batch that was taken out with the writer.
@@ -160,7 +161,9 @@ extension LogCore {
                 return .again(max(deadline, now))
             }
             state.isWatchedForIdle = false
-            guard !writer.endsInMark, writer.file != nil else { return .nothing }
+            guard !writer.endsInMark, writer.file != nil, !writer.needsSegment else {
+                return .nothing
+            }
             state.writer = nil
             // The mark takes its place in the file before anything that is staged from now on.
             state.nextPosition &+= UInt64(FrameLayout.smallestFrame)

@@ -3,22 +3,28 @@ internal import SystemPackage
 /// Retention: dropping whole sealed segments.
 extension LogCore {
     func drop(below id: UInt64) throws(LogError) {
+        // One at a time: two threads must not both take the same segment for the oldest.
+        _ = state.wait { state -> Bool? in
+            if state.isDropping { return nil }
+            state.isDropping = true
+            return true
+        }
+        defer {
+            state.withLock { $0.isDropping = false }
+            state.broadcast()
+        }
         if state.withLock({ $0.dropIsUnforced }) { try forceDrop() }
         while let segment = try oldestDroppable(below: id) {
-            let path = segment.name.path(in: directory)
-            // Readers stop looking here before the name goes; who has the file open reads on.
-            let next = state.withLock { state -> UInt64 in
+            do {
+                try host.disk.remove(segment.name.path(in: directory))
+            } catch where error.errno == .noSuchFileOrDirectory {
+            } catch { throw .unreadable(error) }
+            state.withLock { state in
                 state.segments.removeFirst()
                 state.firstID = state.segments[0].segment.firstID
                 state.dropIsUnforced = true
-                return state.firstID
             }
-            _ = next
-            do {
-                try host.disk.remove(path)
-            } catch where error.errno == .noSuchFileOrDirectory {
-            } catch { throw .unreadable(error) }
-            // One at a time: a crash must not find a later one gone and an earlier one there.
+            // A crash must not find a later segment gone and an earlier one there.
             try forceDrop()
         }
     }

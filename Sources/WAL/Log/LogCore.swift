@@ -49,6 +49,8 @@ final class LogCore: Sendable {
         var isWatchedForIdle = false
         /// When the last commit ended, monotonic nanoseconds.
         var lastCommit: UInt64 = 0
+        /// A caller is dropping segments.
+        var isDropping = false
         /// A segment was dropped and its directory not forced yet.
         var dropIsUnforced = false
         /// The active segment's name after sealing is taken by a file that holds something.
@@ -97,11 +99,12 @@ final class LogCore: Sendable {
         staged(frameBytes, nextID: batch.nextID, &state)
     }
 
+    /// Half of it has room for the largest frame: who is told that half is free is not refused.
+    var pendingLimit: Int { max(options.pendingBytes, 2 * FrameLayout.largestFrame) }
+
     private func admit(_ frameBytes: Int, _ state: inout State) throws(LogError) {
         try check(state)
-        guard state.pendingBytes + frameBytes <= max(options.pendingBytes, 4 << 20)
-                || state.pendingBytes == 0
-        else { throw .overloaded(pendingBytes: state.pendingBytes) }
+        guard state.pendingBytes + frameBytes <= pendingLimit || state.pendingBytes == 0 else { throw .overloaded(pendingBytes: state.pendingBytes) }
         guard state.nextID < .max - 1 else { throw .invalidMessage }
     }
 
@@ -207,7 +210,7 @@ final class LogCore: Sendable {
     func takeSpaceWaiters(_ state: inout State) -> [@Sendable () -> Void] {
         guard !state.spaceWaiters.isEmpty else { return [] }
         let isOver = if case .open = state.phase { false } else { true }
-        guard isOver || state.pendingBytes <= options.pendingBytes / 2 else { return [] }
+        guard isOver || state.pendingBytes <= pendingLimit / 2 else { return [] }
         defer { state.spaceWaiters.removeAll() }
         return state.spaceWaiters
     }

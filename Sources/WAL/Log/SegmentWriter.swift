@@ -9,6 +9,8 @@ struct SegmentWriter: Sendable {
         case notWritten(DiskError)
         /// A sync failed, or the file could not be put back: final.
         case final(DiskError)
+        /// The log was parked, and is not as it was left.
+        case takenOver
     }
 
     /// Small topics stay small: space is preallocated only in a segment longer than this.
@@ -31,7 +33,7 @@ struct SegmentWriter: Sendable {
     private(set) var durableEnd: UInt64
     /// Bytes written, a mark that nothing has forced yet among them.
     private(set) var writtenEnd: UInt64
-    /// Where the zeros that were written ahead end; the size of the file.
+    /// Where the zeros that were written ahead end at most: the file is not longer.
     private(set) var zeroedTo: UInt64
     private var zeroGoal: UInt64 = 0
     /// The last frame written is a mark.
@@ -78,7 +80,8 @@ struct SegmentWriter: Sendable {
 
     /// Writes a mark without forcing it: so that the last commit too has a witness.
     mutating func writeMark(id: UInt64, timestamp: UInt64) throws(Failure) {
-        guard let file else { return }
+        // Nothing is written to a segment that has been sealed.
+        guard let file, !needsSegment else { return }
         var bytes = ByteBuffer(capacity: FrameLayout.smallestFrame)
         FrameEncoder.appendMark(
             at: .init(id: id, position: segment.base &+ writtenEnd, timestamp: timestamp),
@@ -95,7 +98,7 @@ struct SegmentWriter: Sendable {
 
     /// Cuts the file to its last frame and forces it, for a clean close.
     mutating func finish() throws(Failure) {
-        guard let file else { return }
+        guard let file, !needsSegment else { return }
         do {
             if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
             try Force.file(file, .everything)
@@ -115,11 +118,11 @@ struct SegmentWriter: Sendable {
         } catch {
             return .final(error)
         }
+        // A mark that nothing had forced went with it.
+        if writtenEnd > durableEnd { endsInMark = false }
         writtenEnd = durableEnd
         zeroedTo = durableEnd
         zeroGoal = 0
-        // A mark that nothing had forced went with it.
-        endsInMark = false
         return .notWritten(cause)
     }
 
@@ -148,10 +151,10 @@ struct SegmentWriter: Sendable {
             try Zeros.write(count, to: file, at: from)
             zeroedTo = from + UInt64(count)
         } catch {
-            // An optimisation: without space for it the log does without. What was written of
-            // the zeros is zeros.
+            // An optimisation: without space for it the log does without. A part of them may have
+            // been written, and must not be sealed in.
             zeroGoal = 0
-            zeroedTo = from
+            zeroedTo = from + UInt64(count)
         }
     }
 

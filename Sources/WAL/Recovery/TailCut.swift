@@ -33,7 +33,9 @@ package enum TailCut {
             let copy = try disk.open(path, .readWrite)
             defer { copy.close() }
             if try isSame(segment, from: offset, to: size, as: copy) {
-                // It may be in the page cache only: the process that wrote it was killed.
+                // It may be in the page cache only, even marked clean there after a sync that
+                // failed: the same bytes again in the same place.
+                try self.copy(segment, from: offset, to: size, into: copy)
                 try Force.file(copy, .everything)
                 try Force.names(in: directory, of: disk)
                 return path
