@@ -79,8 +79,15 @@ extension LogHost {
         return LogHost(storage: Storage(disk), options: options, threads: threads)
     }
 
-    /// Does all that is scheduled, idle marks among them.
-    package func runAll() { while step() {} }
+    /// Does all that is scheduled, idle marks among them. It comes to an end: a host that always
+    /// has something to do would keep a thread busy for ever.
+    package func runAll() {
+        var steps = 0
+        while step() {
+            steps += 1
+            precondition(steps < 10_000, "the host does not come to rest")
+        }
+    }
 }
 
 /// The frames of a segment's bytes up to the first that is none, with their offsets.

@@ -69,7 +69,7 @@ import WALTestSupport
         let log = try fixture.open()
         for number in 0..<3 {
             try log.append(TestMessage("\(number)"))
-            while fixture.host.step() {}
+            fixture.host.runAll()
         }
         #expect(layout(fixture.bytes()) == "m 0 m 1 m 2 m")
         #expect(try log.contents().map(\.id) == [0, 1, 2])
@@ -217,7 +217,7 @@ import WALTestSupport
         let before = try log.appendLater(TestMessage("before"))
         try log.appendLost(100) { result in lost.result.update { $0 = result } }
         let behind = try log.appendLater(TestMessage("behind"))
-        while fixture.host.step() {}
+        fixture.host.runAll()
         #expect([before.id, lost.id, behind.id] == [0, 1, 101])
         #expect(log.statistics.commits == 3)
         #expect(try log.contents().map(\.id) == [0, 101])
@@ -234,7 +234,7 @@ import WALTestSupport
         let log = try fixture.open()
         let lost = Outcome()
         try log.appendLost(1 << 40) { result in lost.result.update { $0 = result } }
-        while fixture.host.step() {}
+        fixture.host.runAll()
         #expect(lost.id == 0)
         #expect(try log.append(TestMessage("first")) == 1 << 40)
         try log.close()
@@ -251,7 +251,7 @@ import WALTestSupport
             #expect(throws: LogError.invalidMessage) { try log.appendLost(count) { _ in } }
         }
         try log.appendLost(.max - 3) { _ in }
-        while fixture.host.step() {}
+        fixture.host.runAll()
         // There is room for little more, and the log says so instead of overflowing.
         var taken = 0
         while taken < 5, (try? log.append(TestMessage("x"))) != nil { taken += 1 }

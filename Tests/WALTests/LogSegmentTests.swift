@@ -101,7 +101,7 @@ import WALTestSupport
         let fixture = small()
         let log = try fixture.open()
         for _ in 0..<200 { try log.appendLost(3) { _ in } }
-        while fixture.host.step() {}
+        fixture.host.runAll()
         #expect(log.durable == MessageID(0)..<MessageID(600))
         #expect(fixture.names.count > 1)
         try log.close()
@@ -268,6 +268,35 @@ import WALTestSupport
             #expect(fixture.names.first == "00000000000000000057.log")
             #expect(try fixture.disk.examine().verdict == .clean)
             try log.close()
+        }
+    }
+
+    @Test func readersDoNotNoticeThatSegmentsAreDropped() throws {
+        for _ in 0..<10 {
+            let fixture = small()
+            let log = try fixture.open()
+            for _ in 0..<150 { try log.append(message) }
+            let failures = Observed<[any Error]>([])
+            let isOver = Observed(false)
+            let ended = Observed(0)
+            let threads = (0..<3).map { _ in
+                OwnedThread {
+                    while !isOver.value {
+                        var reader = log.reader(from: MessageID(0))
+                        do {
+                            _ = try reader.read(upTo: 1) { _ in .next }
+                        } catch { failures.update { $0.append(error) } }
+                    }
+                    ended.update { $0 += 1 }
+                }
+            }
+            for id in 0..<150 { try log.drop(below: MessageID(UInt64(id))) }
+            isOver.update { $0 = true }
+            #expect(ended.wait { $0 == 3 })
+            threads.forEach { $0.join() }
+            #expect(failures.value.isEmpty)
+            try log.close()
+            #expect(fixture.disk.descriptors == 0)
         }
     }
 }

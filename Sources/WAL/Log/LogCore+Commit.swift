@@ -56,7 +56,7 @@ extension LogCore {
 
     private func startIdleWatch(_ state: inout State) -> UInt64? {
         guard !state.isWatchedForIdle, case .open = state.phase, let writer = state.writer,
-            !writer.endsInMark
+            !writer.endsInMark, !writer.needsSegment, !state.markFailed
         else { return nil }
         state.isWatchedForIdle = true
         return idleDeadline(state)
@@ -83,6 +83,7 @@ extension LogCore {
         // The writer goes back only now: callers are completed in the order of their ids.
         state.withLock { state in
             state.lastCommit = now
+            state.markFailed = false
             if state.spare == nil { state.spare = batch }
         }
         putBack(writer)
@@ -179,6 +180,7 @@ extension LogCore {
                 try writer.writeMark(id: id, timestamp: timestamp)
                 putBack(writer)
             } catch {
+                state.withLock { $0.markFailed = true }
                 fail(Batch(), &writer, error)
             }
             // Appends staged meanwhile found the log scheduled: they are this thread's now.

@@ -47,6 +47,9 @@ final class LogCore: Sendable {
         var watchers: [(id: UInt64, wake: @Sendable () -> Void)] = []
         var spaceWaiters: [@Sendable () -> Void] = []
         var isWatchedForIdle = false
+        /// An idle mark could not be written. None is tried until a commit has succeeded: the
+        /// deadline has passed, so trying would never end on a full disk.
+        var markFailed = false
         /// When the last commit ended, monotonic nanoseconds.
         var lastCommit: UInt64 = 0
         /// A caller is dropping segments.
