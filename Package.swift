@@ -104,7 +104,8 @@ let package = Package(
             name: "Simulation", dependencies: ["WAL", systemPackage], path: "Tests/Simulation",
             swiftSettings: strict),
         .testTarget(
-            name: "CrashTests", dependencies: ["WAL", "Simulation", systemPackage], swiftSettings: strict),
+            name: "CrashTests", dependencies: ["WAL", "Simulation", systemPackage],
+            swiftSettings: strict),
         .testTarget(
             name: "DataDirectoryTests", dependencies: ["WAL", "DataDirectory", systemPackage],
             swiftSettings: strict),

@@ -22,7 +22,8 @@ package enum ReportText {
         if topic.isLive { head += ", in use: checked up to what is known durable" }
         let messages = topic.segments.reduce(0) { $0 + $1.messages }
         let bytes = topic.segments.reduce(0) { $0 + $1.size }
-        head += "; \(count(messages, "message")) in \(count(UInt64(topic.segments.count), "segment"))"
+        head +=
+            "; \(count(messages, "message")) in \(count(UInt64(topic.segments.count), "segment"))"
         head += ", \(bytes) bytes"
         if let next = topic.nextID { head += "; next id \(next)" }
         if let durable = topic.durableBelow { head += ", known durable below \(durable)" }

@@ -117,7 +117,9 @@ private struct TargetResolver {
         let layout = DataLayout(path, storage: storage)
         var foreign = try layout.foreignEntries().map(\.name.string)
         var topics: [TopicTarget] = []
-        for entry in try disk.list(layout.topicsDirectory).sorted(by: { $0.name.string < $1.name.string })
+        for entry in try disk.list(layout.topicsDirectory).sorted(by: {
+            $0.name.string < $1.name.string
+        })
         where entry.name.string != DataLayout.lostAndFoundName {
             let directory = layout.topicsDirectory.appending(entry.name)
             let isDirectory = try disk.status(directory)?.kind == .directory

@@ -54,14 +54,16 @@ package struct TopicSurvey {
             let collector = Collector(visitor, onlyFile: target.onlyFile)
             do {
                 let report = try nativeOnce(collector)
-                if !report.isLive { return report }
-                // A seal or a drop while it was being read leaves other names than there were.
+                // The active segment is opened before the others are read: a seal meanwhile only
+                // renames it. A seal or a drop in the moment before it was opened leaves other
+                // names than were listed, and looks like a missing segment.
+                if !report.isLive || report.verdict < .damaged { return report }
                 if try SegmentListing(disk.list(target.directory)).sealed
                     == collector.listing?.sealed
                 {
                     return report
                 }
-            } catch where error.errno == .noSuchFileOrDirectory {
+            } catch  where error.errno == .noSuchFileOrDirectory {
                 if attempt == TopicSurvey.attempts { throw error }
             }
             // What a visitor has seen cannot be taken back.

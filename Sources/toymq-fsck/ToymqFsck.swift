@@ -115,6 +115,12 @@ enum Cancellation {
     static var isRequested: Bool { requested.load(ordering: .relaxed) }
 
     static func listen() {
+        // Whoever started this process may have blocked them, and masks are inherited.
+        var mask = sigset_t()
+        sigemptyset(&mask)
+        sigaddset(&mask, SIGINT)
+        sigaddset(&mask, SIGTERM)
+        pthread_sigmask(SIG_UNBLOCK, &mask, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 if Cancellation.isRequested { _exit(ExitBits.cancelled.rawValue) }

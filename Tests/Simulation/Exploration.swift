@@ -48,8 +48,9 @@ package final class Exploration: @unchecked Sendable {
     private var trace: [String] = []
     private var nestedCount = 0
 
-    package init(seed: UInt64, limit: Int, unitBytes: Int = 512, depth: Int = 2, nestedStride: Int = 211)
-    {
+    package init(
+        seed: UInt64, limit: Int, unitBytes: Int = 512, depth: Int = 2, nestedStride: Int = 211
+    ) {
         powerCut = PowerCut(unitBytes: unitBytes, limit: limit)
         self.depth = depth
         self.nestedStride = nestedStride
@@ -82,7 +83,9 @@ package final class Exploration: @unchecked Sendable {
 
         package func open() throws {
             log = try Log.open(Exploration.directory, host: host, options: options)
-            if let log { knowledge.shownBelow = max(knowledge.shownBelow, log.durable.upperBound.rawValue) }
+            if let log {
+                knowledge.shownBelow = max(knowledge.shownBelow, log.durable.upperBound.rawValue)
+            }
         }
 
         package func drain() { while host.step() {} }

@@ -289,14 +289,16 @@ private final class SimulatedFile: DiskFile {
         }
         let written = copy
         disk.showPartialWrites(written, inode, Int(offset), .write(name, written.count))
-        return try disk.perform(.write(name, written.count), path, .write) { (state) -> Result<Int, Errno> in
+        return try disk.perform(.write(name, written.count), path, .write) {
+            (state) -> Result<Int, Errno> in
             state.write(written, to: inode, at: Int(offset))
             return .success(written.count)
         }
     }
 
     func truncate(to size: UInt64) throws(DiskError) {
-        try disk.perform(.truncate(name, Int(size)), path, .truncate) { (state) -> Result<Void, Errno> in
+        try disk.perform(.truncate(name, Int(size)), path, .truncate) {
+            (state) -> Result<Void, Errno> in
             state.truncate(inode, to: Int(size))
             return .success(())
         }

@@ -64,7 +64,7 @@ final class Node: @unchecked Sendable {
         }
         for range in dirty {
             let range = range.clamped(to: 0..<bytes.count)
-            durable.replaceSubrange(range, with: bytes[range])
+            durable.overwrite(range, with: bytes, from: range.lowerBound)
         }
         dirty = []
     }
@@ -75,6 +75,20 @@ final class Node: @unchecked Sendable {
         node.durable = durable
         node.modified = modified
         return node
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// Copies as many bytes of `other` as `range` has. Without optimisation `replaceSubrange`
+    /// takes a call for each byte.
+    fileprivate mutating func overwrite(_ range: Range<Int>, with other: [UInt8], from: Int) {
+        guard !range.isEmpty else { return }
+        withUnsafeMutableBytes { mine in
+            other.withUnsafeBytes { theirs in
+                let source = UnsafeRawBufferPointer(rebasing: theirs[from..<from + range.count])
+                UnsafeMutableRawBufferPointer(rebasing: mine[range]).copyMemory(from: source)
+            }
+        }
     }
 }
 
@@ -136,8 +150,11 @@ final class MemoryFile: DiskFile {
                 node.bytes.append(
                     contentsOf: repeatElement(0, count: start - node.bytes.count))
             }
-            let end = min(start + count, node.bytes.count)
-            node.bytes.replaceSubrange(start..<max(start, end), with: new.prefix(count))
+            let end = start + count
+            if end > node.bytes.count {
+                node.bytes.append(contentsOf: repeatElement(0, count: end - node.bytes.count))
+            }
+            node.bytes.overwrite(start..<end, with: new, from: 0)
             state.used += min(growth, max(room, 0))
             node.dirty.append(start..<start + count)
             state.clock += 1

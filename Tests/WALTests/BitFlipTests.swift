@@ -55,8 +55,10 @@ import WALTestSupport
     private func image(_ segments: [SegmentBuilder]) -> LogImage {
         LogImage(
             files: segments.enumerated().map { index, segment in
-                (index == segments.count - 1 ? SegmentName.activeName : segment.name,
-                    segment.bytes)
+                (
+                    index == segments.count - 1 ? SegmentName.activeName : segment.name,
+                    segment.bytes
+                )
             })
     }
 
@@ -164,8 +166,9 @@ import WALTestSupport
                 #expect(damage?.segment == LogImage.directory.appending(flip.name))
                 #expect(damage?.offset == UInt64(flip.frame.range.lowerBound))
                 #expect(damage?.places == 1)
-                #expect(damage?.lost?.lowerBound.rawValue
-                    == (flip.frame.isMark ? nil : flip.frame.id))
+                #expect(
+                    damage?.lost?.lowerBound.rawValue
+                        == (flip.frame.isMark ? nil : flip.frame.id))
                 #expect(disk.files(in: LogImage.directory) == files)
                 #expect(disk.trace.filter(\.isWrite).isEmpty)
                 #expect(disk.descriptors == 0)

@@ -105,7 +105,10 @@ import WALTestSupport
     }
 
     @Test func sixteenCallersGetConsecutiveIDsAndEachItsOwn() async throws {
-        let fixture = LogFixture(threads: 2) { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture(threads: 2) { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         let acknowledged = try await withThrowingTaskGroup(of: [(UInt64, TestMessage)].self) {
             group in
@@ -134,7 +137,10 @@ import WALTestSupport
     }
 
     @Test func callersAreToldInTheOrderOfTheIDsAlsoOfWhatTheyAppendMeanwhile() throws {
-        let fixture = LogFixture(threads: 2) { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture(threads: 2) { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         let told = Observed<[UInt64]>([])
         let total = 600
@@ -226,7 +232,10 @@ import WALTestSupport
     // MARK: Back-pressure
 
     @Test func whenTooMuchWaitsAppendsAreRefusedUntilHalfIsFree() throws {
-        let fixture = LogFixture { _ in } _: { $0.pendingBytes = 8 << 20 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.pendingBytes = 8 << 20
+        }
         let log = try fixture.open()
         let message = TestMessage([UInt8](repeating: 1, count: 1 << 20))
         var outcomes: [Outcome] = []
@@ -255,7 +264,10 @@ import WALTestSupport
 
     @Test func roomIsToldOfOnlyWhenARefusedAppendMaySucceed() throws {
         // The least that the options allow: a frame of 4 MiB fits in behind half of it or not.
-        let fixture = LogFixture { _ in } _: { $0.pendingBytes = 4 << 20 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.pendingBytes = 4 << 20
+        }
         let log = try fixture.open()
         let large = TestMessage([UInt8](repeating: 1, count: (4 << 20) - 100))
         let first = try log.appendLater(TestMessage([UInt8](repeating: 1, count: 1 << 20)))
@@ -275,7 +287,10 @@ import WALTestSupport
     }
 
     @Test func asyncAppendsWaitForRoomAndNoneIsLost() async throws {
-        let fixture = LogFixture(threads: 1) { _ in } _: { $0.pendingBytes = 8 << 20 }
+        let fixture = LogFixture(threads: 1) { _ in
+        } _: {
+            $0.pendingBytes = 8 << 20
+        }
         let log = try fixture.open()
         let gate = Gate()
         holdSyncs(fixture.disk, gate)

@@ -40,7 +40,10 @@ import WALTestSupport
     }
 
     @Test func whatWaitsBehindAFailedCommitFailsWithIt() throws {
-        let fixture = LogFixture { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         // Several batches: none of the later ones may be tried.
         let waiting = try (0..<10).map { _ in try log.appendLater(message) }
@@ -244,7 +247,10 @@ import WALTestSupport
             var isDone = false
             var failing = 1
             while !isDone {
-                let fixture = LogFixture { _ in } _: { $0.segmentBytes = 80 << 10 }
+                let fixture = LogFixture { _ in
+                } _: {
+                    $0.segmentBytes = 80 << 10
+                }
                 let outcome = try run(fixture, failing: failing, lasting: lasting) {
                     $0.operation == .write
                 }
@@ -260,7 +266,10 @@ import WALTestSupport
             var isDone = false
             var failing = 1
             while !isDone {
-                let fixture = LogFixture { _ in } _: { $0.segmentBytes = 8 << 10 }
+                let fixture = LogFixture { _ in
+                } _: {
+                    $0.segmentBytes = 8 << 10
+                }
                 isDone = try !run(fixture, failing: failing, lasting: false, errno) { _ in true }
                 failing += 1
             }
@@ -305,7 +314,8 @@ import WALTestSupport
             if round % 5 == 4 {
                 let crashed = try Self.contents(fixture.disk.afterPowerLoss(), fixture.options)
                 check(
-                    acknowledged, crashed, "power loss, round \(round), failing \(failing): "
+                    acknowledged, crashed,
+                    "power loss, round \(round), failing \(failing): "
                         + "\(String(describing: failed.value))")
             }
             if round == 15 {
@@ -322,8 +332,10 @@ import WALTestSupport
         try? log?.close()
         log = nil
         let contents = try Self.contents(fixture.disk, fixture.options)
-        check(acknowledged, contents, "in the end, failing \(failing): "
-            + "\(String(describing: failed.value))")
+        check(
+            acknowledged, contents,
+            "in the end, failing \(failing): "
+                + "\(String(describing: failed.value))")
         #expect(fixture.disk.descriptors == 0)
         return failed.value != nil
     }
@@ -358,7 +370,10 @@ import WALTestSupport
 
     /// A log of three messages that the next append seals.
     private func full() throws -> (LogFixture, Log) {
-        let fixture = LogFixture { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         for _ in 0..<3 { try log.append(message) }
         return (fixture, log)
@@ -430,7 +445,10 @@ import WALTestSupport
     @Test func zerosThatCouldNotAllBeWrittenAreNotSealedIn() throws {
         // The disk has room for a part of the zeros that a busy log writes ahead.
         for room in stride(from: 0, to: 200 << 10, by: 20_000) {
-            let fixture = LogFixture { _ in } _: { $0.segmentBytes = 256 << 10 }
+            let fixture = LogFixture { _ in
+            } _: {
+                $0.segmentBytes = 256 << 10
+            }
             let log = try fixture.open()
             for _ in 0..<32 { try log.append(message) }
             fixture.disk.capacity = fixture.disk.used + 5000 + room
@@ -513,7 +531,10 @@ import WALTestSupport
     }
 
     @Test func anIOErrorOnReadingLeavesTheReaderWhereItWas() throws {
-        let fixture = LogFixture { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         for number in 0..<20 { try log.append(TestMessage("message \(number)")) }
         var reader = log.reader(from: MessageID(0))

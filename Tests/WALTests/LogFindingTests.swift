@@ -141,7 +141,8 @@ import WALTestSupport
     }
 
     @Test func everyKindIsFoundInItsPlaceWithItsLossAndNothingElseIs() throws {
-        let cases = LogFindingTests.frameCases() + LogFindingTests.tailCases()
+        let cases =
+            LogFindingTests.frameCases() + LogFindingTests.tailCases()
             + LogFindingTests.joinCases()
         for one in cases {
             let found = try one.image.examine(knownDurable: one.knownDurable)

@@ -9,7 +9,8 @@ import WALTestSupport
     private let directory = LogImage.directory
 
     private func small(_ disk: MemoryDisk? = nil) -> LogFixture {
-        LogFixture(disk: disk ?? LogImage(files: []).disk()) { _ in } _: {
+        LogFixture(disk: disk ?? LogImage(files: []).disk()) { _ in
+        } _: {
             $0.segmentBytes = 4096
         }
     }
@@ -124,7 +125,10 @@ import WALTestSupport
     }
 
     @Test func aBusyLogGrowsByZerosUpToASegmentAndIsCutWhenItCloses() throws {
-        let fixture = LogFixture { _ in } _: { $0.segmentBytes = 1 << 20 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 1 << 20
+        }
         let log = try fixture.open()
         var sizes: Set<Int> = []
         var commits = 0
@@ -174,8 +178,10 @@ import WALTestSupport
             #expect(left == MessageID(UInt64(first)), "below \(below)")
             #expect(log.durable == left..<MessageID(10))
             let calls = fixture.disk.trace.filter(\.isWrite).map(\.operation)
-            #expect(calls == Array(repeating: [.remove, .syncDirectory], count: first / 3).joined()
-                .map { $0 })
+            #expect(
+                calls
+                    == Array(repeating: [.remove, .syncDirectory], count: first / 3).joined()
+                    .map { $0 })
             let expected = Array(first..<10).map(UInt64.init)
             #expect(try log.contents().map(\.id) == expected)
             #expect(try fixture.reopenedAfterPowerLoss().contents().map(\.id) == expected)

@@ -25,8 +25,9 @@ import WALTestSupport
     }
 
     private func image(_ segments: [SegmentBuilder]) -> LogImage {
-        LogImage(files: segments.dropLast().map { ($0.name, $0.bytes) }
-            + [(SegmentName.activeName, segments.last?.bytes ?? [])])
+        LogImage(
+            files: segments.dropLast().map { ($0.name, $0.bytes) }
+                + [(SegmentName.activeName, segments.last?.bytes ?? [])])
     }
 
     // MARK: Joins

@@ -55,6 +55,7 @@ import Testing
         let order: [Verdict] = [.clean, .zeroTail, .torn, .damaged, .newer, .error]
         #expect(order.sorted() == order)
         #expect(Set(order) == Set(Verdict.allCases))
-        #expect(order.map(\.rawValue) == ["clean", "zero-tail", "torn", "damaged", "newer", "error"])
+        #expect(
+            order.map(\.rawValue) == ["clean", "zero-tail", "torn", "damaged", "newer", "error"])
     }
 }

@@ -89,7 +89,9 @@ final class Batch: @unchecked Sendable {
     private func noteLandmark() {
         if let last = landmarks.last,
             bytes.count - last.offset < Int(SparseIndex.intervalBytes)
-        { return }
+        {
+            return
+        }
         landmarks.append((nextID, bytes.count))
     }
 

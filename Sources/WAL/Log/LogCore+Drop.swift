@@ -15,14 +15,22 @@ extension LogCore {
         }
         if state.withLock({ $0.dropIsUnforced }) { try forceDrop() }
         while let segment = try oldestDroppable(below: id) {
+            // Readers stop looking here before the name goes.
+            let oldest = state.withLock { state in
+                defer { state.firstID = state.segments[0].segment.firstID }
+                state.dropIsUnforced = true
+                return state.segments.removeFirst()
+            }
             do {
                 try host.disk.remove(segment.name.path(in: directory))
-            } catch where error.errno == .noSuchFileOrDirectory {
-            } catch { throw .unreadable(error) }
-            state.withLock { state in
-                state.segments.removeFirst()
-                state.firstID = state.segments[0].segment.firstID
-                state.dropIsUnforced = true
+            } catch  where error.errno == .noSuchFileOrDirectory {
+            } catch {
+                // Still there, as what comes behind it has to be.
+                state.withLock { state in
+                    state.segments.insert(oldest, at: 0)
+                    state.firstID = oldest.segment.firstID
+                }
+                throw .unreadable(error)
             }
             // A crash must not find a later segment gone and an earlier one there.
             try forceDrop()

@@ -107,7 +107,9 @@ final class LogCore: Sendable {
 
     private func admit(_ frameBytes: Int, _ state: inout State) throws(LogError) {
         try check(state)
-        guard state.pendingBytes + frameBytes <= pendingLimit || state.pendingBytes == 0 else { throw .overloaded(pendingBytes: state.pendingBytes) }
+        guard state.pendingBytes + frameBytes <= pendingLimit || state.pendingBytes == 0 else {
+            throw .overloaded(pendingBytes: state.pendingBytes)
+        }
         guard state.nextID < .max - 1 else { throw .invalidMessage }
     }
 

@@ -194,7 +194,8 @@ extension LogHost {
     ) throws(DiskError) -> R {
         do {
             return try call()
-        } catch where error.errno == .tooManyOpenFiles || error.errno == .tooManyOpenFilesInSystem {
+        } catch  where error.errno == .tooManyOpenFiles || error.errno == .tooManyOpenFilesInSystem
+        {
             guard park(64, but: log) > 0 else { throw error }
             return try call()
         }

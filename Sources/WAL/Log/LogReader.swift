@@ -67,36 +67,48 @@ public struct LogReader: ~Copyable {
     /// Finds the place of the next id, and where the durable part of its segment ends. Nil if it is
     /// not durable yet.
     private mutating func find() throws(LogError) -> UInt64? {
-        let wanted = position.rawValue
-        let known = place?.segment
-        let found = core.state.withLock { state -> (Segment, UInt64?, UInt64)? in
-            guard wanted < state.durableNextID else { return nil }
-            let index =
-                state.segments.lastIndex { $0.segment.firstID <= wanted && $0.end > 0 } ?? 0
-            let entry = state.segments[index]
-            // Where the reader stands already it needs no index.
-            let isKnown = entry.segment === known
-            return (entry.segment, isKnown ? nil : entry.index.offset(of: wanted), entry.end)
-        }
-        // Changed as a copy: Swift 6.3 does not release what an assignment through an optional
-        // (`place?.file = nil`) replaces in a noncopyable struct, here a descriptor.
-        var here = place
-        defer { place = here }
-        guard let (segment, offset, end) = found else {
-            here?.file = nil
-            return nil
-        }
-        if let offset { here = Place(segment: segment, file: nil, offset: offset) }
-        if here?.file == nil {
-            do {
-                here?.file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
-                    try segment.open(in: core.directory, of: core.host.disk)
-                }
-            } catch {
-                throw .unreadable(error)
+        while true {
+            let wanted = position.rawValue
+            let known = place?.segment
+            let found = core.state.withLock { state -> (Segment, UInt64?, UInt64)? in
+                guard wanted < state.durableNextID else { return nil }
+                let index =
+                    state.segments.lastIndex { $0.segment.firstID <= wanted && $0.end > 0 } ?? 0
+                let entry = state.segments[index]
+                // Where the reader stands already it needs no index.
+                let isKnown = entry.segment === known
+                return (entry.segment, isKnown ? nil : entry.index.offset(of: wanted), entry.end)
             }
+            // Changed as a copy: Swift 6.3 does not release what an assignment through an optional
+            // (`place?.file = nil`) replaces in a noncopyable struct, here a descriptor.
+            var here = place
+            defer { place = here }
+            guard let (segment, offset, end) = found else {
+                here?.file = nil
+                return nil
+            }
+            if let offset { here = Place(segment: segment, file: nil, offset: offset) }
+            if here?.file == nil {
+                do {
+                    here?.file = try core.host.withDescriptors(for: core) { () throws(DiskError) in
+                        try segment.open(in: core.directory, of: core.host.disk)
+                    }
+                } catch {
+                    guard isDropped(segment, error) else { throw .unreadable(error) }
+                    here = nil
+                    continue
+                }
+            }
+            return end
         }
-        return end
+    }
+
+    /// Whether a segment was dropped between being found and being opened.
+    private func isDropped(_ segment: Segment, _ error: DiskError) -> Bool {
+        guard error.errno == .noSuchFileOrDirectory else { return false }
+        return core.state.withLock { state in
+            !state.segments.contains { $0.segment === segment }
+        }
     }
 
     private enum Outcome { case stopped, segmentEnd }

@@ -40,7 +40,7 @@ final class Segment: Sendable {
                     return file
                 }
                 file.close()
-            } catch where error.errno != .noSuchFileOrDirectory { throw error }
+            } catch  where error.errno != .noSuchFileOrDirectory { throw error }
             // The name was read before a rename, the file opened behind it: once more.
             tries += 1
             if tries == 100 {

@@ -66,7 +66,9 @@ package struct FrameSearch: ~Copyable {
 
     private mutating func validate(_ offset: UInt64, base: UInt64, id: UInt64) -> Hit? {
         let start = Int(offset - windowStart)
-        guard let size = FrameSearch.wholeFrame(at: start, in: window, &checksums) else { return nil }
+        guard let size = FrameSearch.wholeFrame(at: start, in: window, &checksums) else {
+            return nil
+        }
         let frame = window.bytes.extracting(start..<start + size)
         switch FrameDecoder.parts(frame, frame.u32(at: size - FrameLayout.crcBytes)) {
         case .success(let decoded): return decoded.fields.id >= id ? .valid(decoded) : nil
@@ -125,7 +127,8 @@ package struct FrameSearch: ~Copyable {
             guard offset < candidateLimit else { break }
             let start = Int(offset - windowStart)
             let fields = FrameDecoder.fields(window.bytes.extracting(start..<window.count))
-            if fields.durableBelow != nil, let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
+            if fields.durableBelow != nil,
+                let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
             {
                 votes[fields.position &- offset, default: 0] += UInt64(size)
                 offset += UInt64(size)

@@ -139,7 +139,8 @@ package struct LogExaminer {
                 LogFinding(
                     .unknownField, segment: SegmentName.activeName, offset: 0, length: size,
                     detail: "a whole frame with presence bits of a later version",
-                    durableBelow: durableBelow, evidence: "its crc holds: a later version wrote it"))
+                    durableBelow: durableBelow, evidence: "its crc holds: a later version wrote it")
+            )
             meetNewer(at: expectedID ?? active?.newer?.id ?? 0)
         case .damaged: reportBeyondEnd(at: 0, id: id, segment: .active)
         case .clean where active != nil && !isLive:

@@ -137,8 +137,10 @@ struct SegmentExaminer: ~Copyable {
         let fields = mark.fields
         let expectedPosition = log.expectedPosition
         let fits =
-            expectedPosition == nil || expectedPosition == fields.position
-            || (log.previousEndsInLost && fields.position > expectedPosition!)
+            expectedPosition.map { expected in
+                expected == fields.position
+                    || (log.previousEndsInLost && fields.position > expected)
+            } ?? true
         var expected = fields.id
         if case .sealed(let first) = name { expected = first }
         if name == .active, let before = log.expectedID {
@@ -204,7 +206,8 @@ struct SegmentExaminer: ~Copyable {
                 offset: missing ? before?.size ?? 0 : 0, length: 0,
                 detail: "the segments before \(name.fileName) end at position \(expected), it "
                     + "begins at \(position)",
-                durableBelow: log.durableBelow, evidence: "positions go on from segment to segment"))
+                durableBelow: log.durableBelow, evidence: "positions go on from segment to segment")
+        )
         if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 

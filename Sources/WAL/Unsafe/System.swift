@@ -48,7 +48,9 @@ enum System {
     }
 
     /// pwrite(2)
-    static func pwrite(_ descriptor: Int32, _ bytes: RawSpan, _ offset: UInt64) -> Result<Int, Errno> {
+    static func pwrite(_ descriptor: Int32, _ bytes: RawSpan, _ offset: UInt64) -> Result<
+        Int, Errno
+    > {
         unsafe bytes.withUnsafeBytes { raw in
             retrying { unsafe Glibc.pwrite(descriptor, raw.baseAddress, raw.count, off_t(offset)) }
         }
