@@ -42,6 +42,7 @@ package enum FrameDecoder {
     }
 
     /// Decodes the frame that begins `bytes` and ends within it.
+    @inline(__always)
     package static func decode(_ bytes: RawSpan) -> Result<DecodedFrame, FrameFault> {
         guard bytes.byteCount >= FrameLayout.lengthBytes else { return .failure(.length(nil)) }
         guard let size = claimedBytes(bytes), size <= bytes.byteCount else {
@@ -55,6 +56,7 @@ package enum FrameDecoder {
     }
 
     /// Takes a frame apart whose length and checksum hold.
+    @inline(__always)
     package static func parts(_ frame: RawSpan, _ crc: UInt32) -> Result<DecodedFrame, FrameFault> {
         let fields = fields(frame)
         let end = frame.byteCount - FrameLayout.crcBytes
@@ -62,10 +64,9 @@ package enum FrameDecoder {
         guard UInt64(fields.commitIndex) <= fields.id else {
             return .failure(.inner(.commitIndex, fields))
         }
-        var decoded = DecodedFrame(
-            fields: fields, payload: FrameLayout.fixedBytes..<end, lost: nil, crc: crc)
+        var decoded = DecodedFrame(fields: fields, crc: crc)
         if fields.presence == .mark {
-            guard decoded.payload.isEmpty, fields.commitIndex == 0 else {
+            guard end == FrameLayout.fixedBytes, fields.commitIndex == 0 else {
                 return .failure(.inner(.mark, fields))
             }
             return .success(decoded)
@@ -78,11 +79,11 @@ package enum FrameDecoder {
             guard !fields.id.addingReportingOverflow(lost).overflow else {
                 return .failure(.inner(.identifier, fields))
             }
-            decoded.lost = lost
-            decoded.payload = end..<end
+            decoded.lostIDs = lost
             return .success(decoded)
         }
         guard fields.id < .max else { return .failure(.inner(.identifier, fields)) }
+        if fields.presence.isEmpty { return .success(decoded) }
         return message(frame, decoded, end)
     }
 
@@ -97,7 +98,7 @@ package enum FrameDecoder {
             guard length > 0, length <= end - cursor - 2 else {
                 return .failure(.inner(.key, decoded.fields))
             }
-            decoded.key = cursor + 2..<cursor + 2 + length
+            decoded.keyBytes = UInt16(length)
             cursor += 2 + length
         }
         if decoded.fields.presence.contains(.headers) {
@@ -106,10 +107,8 @@ package enum FrameDecoder {
             guard length <= end - cursor - 4,
                 headersFit(frame.extracting(cursor + 4..<cursor + 4 + length))
             else { return .failure(.inner(.headers, decoded.fields)) }
-            decoded.headers = cursor + 4..<cursor + 4 + length
-            cursor += 4 + length
+            decoded.headerBytes = UInt32(length)
         }
-        decoded.payload = cursor..<end
         return .success(decoded)
     }
 

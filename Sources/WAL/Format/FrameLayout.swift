@@ -78,18 +78,48 @@ package struct FrameFields: Hashable, Sendable {
 }
 
 /// A valid frame, taken apart. The ranges count from the first byte of the frame.
+///
+/// Kept small, with lengths instead of ranges: a scan hands one on for every frame.
 package struct DecodedFrame: Hashable, Sendable {
     package var fields: FrameFields
-    package var key: Range<Int>?
-    /// From the count to the last value.
-    package var headers: Range<Int>?
-    package var payload: Range<Int>
-    /// How many ids a `lost` frame stands for.
-    package var lost: UInt64?
     package var crc: UInt32
+    /// Bytes of the key and of the headers, without their length fields; meaningless where the
+    /// presence bits say that there are none.
+    var keyBytes: UInt16 = 0
+    var headerBytes: UInt32 = 0
+    /// Ids that a `lost` frame stands for; meaningless in any other.
+    var lostIDs: UInt64 = 0
+
+    init(fields: FrameFields, crc: UInt32) {
+        self.fields = fields
+        self.crc = crc
+    }
+
+    package var key: Range<Int>? {
+        guard fields.presence.contains(.key) else { return nil }
+        let start = FrameLayout.fixedBytes + 2
+        return start..<start + Int(keyBytes)
+    }
+
+    /// From the count to the last value.
+    package var headers: Range<Int>? {
+        guard fields.presence.contains(.headers) else { return nil }
+        let start = (key?.upperBound ?? FrameLayout.fixedBytes) + 4
+        return start..<start + Int(headerBytes)
+    }
+
+    /// Empty for a mark and a `lost` frame.
+    package var payload: Range<Int> {
+        let end = bytes - FrameLayout.crcBytes
+        guard isMessage else { return end..<end }
+        return (headers?.upperBound ?? key?.upperBound ?? FrameLayout.fixedBytes)..<end
+    }
+
+    /// How many ids a `lost` frame stands for.
+    package var lost: UInt64? { fields.presence.contains(.lost) ? lostIDs : nil }
 
     package var isMark: Bool { fields.presence == .mark }
-    package var isMessage: Bool { !isMark && lost == nil }
+    package var isMessage: Bool { fields.presence.isDisjoint(with: [.mark, .lost]) }
     /// The id of the next message. Invariant: at most 2^64 - 1, the decoder has checked it.
     package var nextID: UInt64 { fields.id + (isMark ? 0 : lost ?? 1) }
     package var bytes: Int { fields.frameBytes }
