@@ -131,13 +131,9 @@ struct TopicBuilder {
     }
 
     private func issue(_ finding: LogFinding) -> ImportIssue {
-        let isRemark =
-            switch finding.kind {
-            case .zeroTail, .emptySegment, .clockBack, .lost: true
-            default: false
-            }
         return ImportIssue(
-            .finding(finding.kind.rawValue, isRemark: isRemark),
+            .finding(
+                finding.kind.rawValue, isRemark: finding.kind.inspected.severity == .remark),
             path: job.log.path.appending(finding.segment), offset: finding.offset,
             ids: finding.lost.map {
                 [MessageID($0.lowerBound)...MessageID($0.upperBound)]

@@ -160,7 +160,7 @@ private final class ObserverLoop: AppendObserver {
     private let callers: Callers
     private let deadline: UInt64
     private let state = Mutex(State())
-    /// One thread waits here; it opens the gate's count anew each time.
+    /// The one thread waits here, and is woken only when it does.
     private let wakeup = Semaphore()
 
     init(_ callers: Callers, _ deadline: UInt64) {

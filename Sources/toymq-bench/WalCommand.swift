@@ -30,11 +30,11 @@ struct WalCommand: ParsableCommand {
                 + "more."))
     var style: [Style] = []
 
-    @Option(help: "Seconds of a slice.")
-    var seconds = 0.3
+    @Option(help: "Seconds of a slice. On a busy machine many short ones tell more than few.")
+    var seconds = 0.1
 
     @Option(name: .customLong("repeat"), help: "Slices of the log, and as many of the raw limit.")
-    var repetitions = 7
+    var repetitions = 21
 
     @Option(
         help: ArgumentHelp(

@@ -44,8 +44,19 @@ struct WalReport {
             one of the raw limit: one write and one fdatasync a commit, as large as the log's.
             Latency and CPU in µs, bytes written in bytes; ratio is msg/s by raw msg/s.
             """
-        return ([intro, "", table([heads] + results.map(row)), ""] + goals.map(line))
+        return ([intro, "", table([heads] + results.map(row)), ""] + goals.map(line) + notes)
             .joined(separator: "\n")
+    }
+
+    /// Faster than any disk can force anything: the figures say nothing then.
+    private static let implausibleNanoseconds: UInt64 = 15_000
+
+    private var notes: [String] {
+        let isImplausible = results.contains {
+            $0.rawLatency.percentile(0.5) ?? .max < WalReport.implausibleNanoseconds
+        }
+        guard isImplausible else { return [] }
+        return ["note: fdatasync returns at once here (a file system in memory?); see --dir"]
     }
 
     private func row(_ result: WalResult) -> [String] {

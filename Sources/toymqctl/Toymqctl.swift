@@ -18,9 +18,10 @@ struct Toymqctl: ParsableCommand {
         subcommands: [ImportCommand.self, OpenCommand.self])
 
     static func main() {
-        // A file that may not grow further (`ulimit -f`) is an error to be told, with the topics as
-        // they were, and no reason to die.
+        // A file that may not grow further (`ulimit -f`) and a reader who has gone are errors of
+        // the call, and no reason to die in the middle of an import.
         signal(SIGXFSZ, SIG_IGN)
+        signal(SIGPIPE, SIG_IGN)
         main(nil)
     }
 }

@@ -53,6 +53,11 @@ public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One line for people: `cannot sync /data/topics/a/segment.log: Input/output error`.
     public var description: String { "cannot \(operation.rawValue) \(path): \(errno)" }
 
+    /// Whether the process or the system had no descriptor left: the call was not even begun.
+    package var isOutOfDescriptors: Bool {
+        errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem
+    }
+
     /// Whether there was no room for the bytes: freeing space lets the same call succeed.
     package var isOutOfSpace: Bool {
         errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge

@@ -67,7 +67,7 @@ extension LogCore {
         var writer = taken
         do {
             try unparkIfNeeded(&writer)
-            try writer.commit(batch)
+            try write(batch, &writer)
         } catch {
             fail(batch, &writer, error)
             return true
@@ -90,18 +90,32 @@ extension LogCore {
         return true
     }
 
+    /// Sealing needs descriptors; where none is left, idle logs give theirs up.
+    private func write(
+        _ batch: Batch, _ writer: inout SegmentWriter
+    ) throws(SegmentWriter.Failure) {
+        do {
+            try writer.commit(batch)
+        } catch {
+            guard case .notWritten(let cause) = error, cause.isOutOfDescriptors,
+                host.parkIdle(but: self)
+            else { throw error }
+            try writer.commit(batch)
+        }
+    }
+
     /// Lets others commit, or close.
-    private func putBack(_ writer: SegmentWriter) {
+    func putBack(_ writer: SegmentWriter) {
         let isAwaited = state.withLock { state -> Bool in
             state.writer = writer
-            if case .open = state.phase { return false }
+            if case .open = state.phase { return state.isDropping }
             return true
         }
         if isAwaited { state.broadcast() }
     }
 
     /// A commit failed: it and everything staged behind it, whose places relied on it, fail alike.
-    private func fail(
+    func fail(
         _ batch: Batch, _ writer: inout SegmentWriter, _ failure: SegmentWriter.Failure
     ) {
         let error: LogError
@@ -151,6 +165,12 @@ extension LogCore {
 
     // MARK: Idle logs
 
+    /// A mark takes its place in the file before anything that is staged from now on.
+    func makeRoomForMark(_ state: inout State) {
+        state.nextPosition &+= UInt64(FrameLayout.smallestFrame)
+        state.segmentFill += UInt64(FrameLayout.smallestFrame)
+    }
+
     /// The log was idle when the watch began. If it still is, it gets a mark, so that its last
     /// commit has a witness.
     func idleDeadlinePassed(now: UInt64) {
@@ -166,9 +186,7 @@ extension LogCore {
                 return .nothing
             }
             state.writer = nil
-            // The mark takes its place in the file before anything that is staged from now on.
-            state.nextPosition &+= UInt64(FrameLayout.smallestFrame)
-            state.segmentFill += UInt64(FrameLayout.smallestFrame)
+            makeRoomForMark(&state)
             state.isScheduled = true
             return .mark(writer, state.nextID, state.lastTimestamp)
         }

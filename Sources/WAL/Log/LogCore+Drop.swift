@@ -13,6 +13,7 @@ extension LogCore {
             state.withLock { $0.isDropping = false }
             state.broadcast()
         }
+        try unparkToDrop()
         if state.withLock({ $0.dropIsUnforced }) { try forceDrop() }
         while let segment = try oldestDroppable(below: id) {
             // Readers stop looking here before the name goes.
@@ -52,7 +53,9 @@ extension LogCore {
 
     private func forceDrop() throws(LogError) {
         do {
-            try Force.names(in: directory, of: host.disk)
+            try host.withDescriptors(for: self) { () throws(DiskError) in
+                try Force.names(in: directory, of: host.disk)
+            }
         } catch {
             throw .unreadable(error)
         }

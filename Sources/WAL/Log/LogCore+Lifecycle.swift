@@ -3,23 +3,71 @@ internal import SystemPackage
 /// Parking an idle log, waking it, closing it.
 extension LogCore {
     /// Gives up the descriptors of the log if nobody is using it. What the directory looks like is
-    /// remembered: without the lock another process may take it.
+    /// remembered: without the lock another process may take it. A mark goes before, so that the
+    /// last commit has its witness.
     func park() -> Bool {
-        let given = state.withLock { state -> ((any DiskFile)?, (any DiskLock)?)? in
-            guard case .open = state.phase, var writer = state.writer, state.pending.isEmpty,
-                !writer.needsSegment, let file = writer.file, state.lock != nil,
-                let status = try? file.status()
+        let taken = state.withLock { state -> (SegmentWriter, UInt64, UInt64)? in
+            guard case .open = state.phase, let writer = state.writer, state.pending.isEmpty,
+                !state.isDropping, !writer.needsSegment, writer.file != nil
             else { return nil }
-            state.parked = status
-            let lock = state.lock.take()
-            _ = writer.park()
-            state.writer = writer
-            return (file, lock)
+            state.writer = nil
+            state.isScheduled = true
+            if !writer.endsInMark { makeRoomForMark(&state) }
+            return (writer, state.nextID, state.lastTimestamp)
         }
-        guard let given else { return false }
-        given.0?.close()
-        given.1?.release()
-        return true
+        guard let (taken, id, timestamp) = taken else { return false }
+        var writer = taken
+        do {
+            if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
+        } catch {
+            fail(Batch(), &writer, error)
+            commitScheduled()
+            return false
+        }
+        let status = try? writer.file?.status()
+        if let status {
+            writer.park()?.close()
+            // Given up before the writer is back: whoever needs it next takes the lock again.
+            state.withLock { state in
+                state.parked = status
+                return state.lock.take()
+            }?.release()
+        }
+        handBack(writer)
+        return status != nil
+    }
+
+    /// Puts the writer back for somebody who is no committer: what was staged meanwhile, and found
+    /// the log scheduled or without its writer, is left to one.
+    private func handBack(_ writer: SegmentWriter) {
+        let hasWork = state.withLock { state in
+            state.isScheduled = !state.pending.isEmpty
+            return state.isScheduled
+        }
+        putBack(writer)
+        if hasWork { host.schedule(self) }
+    }
+
+    /// Takes the directory's lock again if the log is parked. It stays while segments are dropped.
+    func unparkToDrop() throws(LogError) {
+        guard state.withLock({ $0.parked != nil }) else { return }
+        let taken = state.wait { state -> SegmentWriter?? in
+            guard case .open = state.phase else { return .some(nil) }
+            return state.writer.take().map { .some($0) }
+        }
+        guard var writer = taken else { return }
+        do {
+            try unparkIfNeeded(&writer)
+            handBack(writer)
+        } catch {
+            guard case .notWritten(let cause) = error else {
+                fail(Batch(), &writer, error)
+                commitScheduled()
+                return
+            }
+            handBack(writer)
+            throw .unreadable(cause)
+        }
     }
 
     /// Takes the descriptors of a parked log again, and makes sure that the log is as it was left.

@@ -194,12 +194,14 @@ extension LogHost {
     ) throws(DiskError) -> R {
         do {
             return try call()
-        } catch  where error.errno == .tooManyOpenFiles || error.errno == .tooManyOpenFilesInSystem
-        {
-            guard park(64, but: log) > 0 else { throw error }
+        } catch {
+            guard error.isOutOfDescriptors, parkIdle(but: log) else { throw error }
             return try call()
         }
     }
+
+    /// Has idle logs give up their descriptors; false if there was none to do so.
+    func parkIdle(but log: LogCore?) -> Bool { park(64, but: log) > 0 }
 
     @discardableResult
     private func park(_ count: Int, but log: LogCore?) -> Int {

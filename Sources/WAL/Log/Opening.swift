@@ -40,10 +40,24 @@ struct Opening {
     func open() throws(OpenError) -> (LogCore, RecoveryReport) {
         let lock = try lockDirectory()
         do {
-            return try openLocked(lock)
+            return try openParkingOthers(lock)
         } catch {
             lock.release()
             throw error
+        }
+    }
+
+    /// Where no descriptor is left, idle logs give theirs up and all of it is done again: so far
+    /// nothing has relied on it.
+    private func openParkingOthers(
+        _ lock: any DiskLock
+    ) throws(OpenError) -> (LogCore, RecoveryReport) {
+        do {
+            return try openLocked(lock)
+        } catch {
+            guard case .io(let cause) = error, cause.isOutOfDescriptors, host.parkIdle(but: nil)
+            else { throw error }
+            return try openLocked(lock)
         }
     }
 

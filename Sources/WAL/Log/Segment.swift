@@ -28,24 +28,31 @@ final class Segment: Sendable {
 
     /// The file for reading: the one that another reader has open already, or newly opened.
     func open(in directory: FilePath, of disk: any Disk) throws(DiskError) -> any DiskFile {
-        var tries = 0
-        while true {
-            let (name, shared) = access.withLock { ($0.name, $0.file) }
-            if let shared { return shared }
-            let path = name.path(in: directory)
-            do {
-                let file = try disk.open(path, .read)
-                if try file.status().inode == inode {
-                    access.withLock { $0.file = file }
-                    return file
-                }
+        let (name, shared) = access.withLock { ($0.name, $0.file) }
+        if let shared { return shared }
+        if let file = try open(name, directory, disk) { return file }
+        // It is being sealed, or was since its name was read: it has the other name already.
+        let sealed = SegmentName.sealed(first: firstID)
+        if name == .active, let file = try open(sealed, directory, disk) { return file }
+        throw DiskError(
+            operation: .open, path: name.path(in: directory), errno: .noSuchFileOrDirectory)
+    }
+
+    /// The file if this is its name.
+    private func open(
+        _ name: SegmentName, _ directory: FilePath, _ disk: any Disk
+    ) throws(DiskError) -> (any DiskFile)? {
+        do {
+            let file = try disk.open(name.path(in: directory), .read)
+            guard try file.status().inode == inode else {
                 file.close()
-            } catch  where error.errno != .noSuchFileOrDirectory { throw error }
-            // The name was read before a rename, the file opened behind it: once more.
-            tries += 1
-            if tries == 100 {
-                throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
+                return nil
             }
+            access.withLock { $0.file = file }
+            return file
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw error
         }
     }
 }

@@ -29,6 +29,8 @@ struct SegmentWriter: Sendable {
     private(set) var segment: Segment
     /// Whether the segment before has been sealed and this one has to be made yet.
     private(set) var needsSegment = false
+    /// The sealed segment's new name has not been forced yet.
+    private var renameIsUnforced = false
     /// Bytes of the file that are durable.
     private(set) var durableEnd: UInt64
     /// Bytes written, a mark that nothing has forced yet among them.
@@ -163,7 +165,10 @@ struct SegmentWriter: Sendable {
     /// Seals the active segment: cut to its last frame, forced, renamed to its first id, the
     /// directory forced.
     private mutating func seal(nextID: UInt64) throws(Failure) {
-        guard !needsSegment else { return }
+        guard !needsSegment else {
+            try forceRename()
+            return
+        }
         guard let file else { preconditionFailure("sealing without a segment") }
         let sealed = SegmentName.sealed(first: segment.firstID)
         do {
@@ -184,12 +189,21 @@ struct SegmentWriter: Sendable {
             throw .notWritten(error)
         }
         segment.renamed(to: sealed)
+        needsSegment = true
+        renameIsUnforced = true
+        try forceRename()
+    }
+
+    /// Forces the sealed segment's name, before the next segment takes the old one.
+    private mutating func forceRename() throws(Failure) {
+        guard renameIsUnforced else { return }
         do {
             try Force.names(in: directory, of: disk)
         } catch {
-            throw .final(error)
+            // Without a descriptor no sync was tried, and it may be once there is one.
+            throw error.isOutOfDescriptors ? .notWritten(error) : .final(error)
         }
-        needsSegment = true
+        renameIsUnforced = false
     }
 
     private mutating func makeSegment(id: UInt64, timestamp: UInt64) throws(Failure) {
@@ -199,7 +213,9 @@ struct SegmentWriter: Sendable {
             made = try SegmentMaker.make(
                 in: directory, of: disk, id: id, position: base, timestamp: timestamp)
         } catch {
-            if error.operation == .sync || error.operation == .syncDirectory {
+            if error.operation == .sync
+                || error.operation == .syncDirectory && !error.isOutOfDescriptors
+            {
                 throw .final(error)
             }
             // Nothing relies on what was left of it: at most 38 bytes without a whole mark.

@@ -38,7 +38,7 @@ package struct LogExaminer {
         self.directory = directory
         self.visitor = visitor
         self.isLive = isLive
-        acknowledgedBelow = knownDurable.map { $0 + 1 }
+        acknowledgedBelow = knownDurable.map { $0 < .max ? $0 + 1 : .max }
     }
 
     /// Examines the segments of `listing`.

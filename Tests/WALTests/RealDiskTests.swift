@@ -1,0 +1,228 @@
+import Foundation
+import Glibc
+import SystemPackage
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// What only the disk of the machine, and its permissions, can show.
+@Suite struct RealDiskTests {
+    private let host = LogHost.on(PosixDisk())
+
+    // MARK: Locks
+
+    @Test func aSecondOpenerInThisProcessIsToldOfThisProcess() throws {
+        let directory = TemporaryDirectory()
+        let log = try Log.open(directory.path, host: host)
+        let expected = OpenError.inUse(directory: directory.path, process: getpid())
+        #expect(throws: expected) { try Log.open(directory.path, host: host) }
+        #expect(throws: expected) { try Log.open(directory.path, host: .on(PosixDisk())) }
+        try log.close()
+        try Log.open(directory.path, host: host).close()
+    }
+
+    @Test func aSecondOpenerIsToldOfTheProcessThatHoldsTheLog() throws {
+        let directory = TemporaryDirectory()
+        let helper = try HelperProcess(["hold", directory.path.string])
+        #expect(helper.line() == "opened 0")
+        #expect(throws: OpenError.inUse(directory: directory.path, process: helper.pid)) {
+            try Log.open(directory.path, host: host)
+        }
+        // And the other way round.
+        helper.kill()
+        #expect(helper.wait() == -9)
+        let log = try Log.open(directory.path, host: host)
+        let other = try HelperProcess(["open", directory.path.string])
+        let line = other.line() ?? ""
+        #expect(line.contains("in use by process \(getpid())"), "\(line)")
+        #expect(other.wait() == 1)
+        try log.close()
+    }
+
+    // MARK: Names
+
+    @Test func whatIsNotADirectoryIsRefused() throws {
+        let directory = TemporaryDirectory()
+        directory.write([1], to: "file")
+        let file = directory.path.appending("file")
+        #expect(throws: OpenError.notADirectory(file)) { try Log.open(file, host: host) }
+        let missing = directory.path.appending("missing")
+        let cases: [(FilePath, Bool, Errno)] = [
+            (missing.appending("child"), true, .noSuchFileOrDirectory),
+            (missing, false, .noSuchFileOrDirectory), (file.appending("x"), true, .notDirectory),
+        ]
+        for (path, creates, errno) in cases {
+            var options = LogOptions()
+            options.createsDirectory = creates
+            var failure: OpenError?
+            do { _ = try Log.open(path, host: host, options: options) } catch { failure = error }
+            guard case .io(let error)? = failure else {
+                Issue.record("\(path): \(String(describing: failure))")
+                continue
+            }
+            #expect(error.errno == errno)
+        }
+        #expect(directory.names == ["file"])
+    }
+
+    @Test func aDirectoryUnderTheNameOfTheSegmentIsAnError() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.path.appending(SegmentName.activeName)
+        #expect(mkdir(path.string, 0o755) == 0)
+        #expect(throws: OpenError.self) { try Log.open(directory.path, host: host) }
+        #expect(directory.names == [SegmentName.activeName])
+    }
+
+    @Test func aLogIsMadeAndReadAgainThroughEveryCallOfTheDisk() throws {
+        let directory = TemporaryDirectory()
+        var options = LogOptions()
+        options.segmentBytes = 8192
+        let path = directory.path.appending("made")
+        var expected: [TestMessage] = []
+        var random = Seeded(61)
+        for _ in 0..<3 {
+            let log = try Log.open(path, host: host, options: options)
+            for _ in 0..<40 {
+                let count = Int.random(in: 0...1500, using: &random)
+                let message = TestMessage(random.bytes(count), key: [1])
+                try log.append(message)
+                expected.append(message)
+            }
+            #expect(try log.contents().map(\.message) == expected.map { $0 })
+            try log.close()
+        }
+        let log = try Log.open(path, host: host, options: options)
+        let first = try log.drop(below: MessageID(60))
+        #expect(first > MessageID(0))
+        #expect(try log.contents().map(\.message) == Array(expected[Int(first.rawValue)...]))
+        try log.close()
+    }
+
+    @Test func descriptorsOfAProcessAreGivenBack() throws {
+        func descriptors() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+        }
+        // Other tests run at the same time: what is left behind shows in the end, not exactly.
+        let directory = TemporaryDirectory()
+        let before = try descriptors()
+        for _ in 0..<100 {
+            let log = try Log.open(directory.path, host: host)
+            try log.append(TestMessage("x"))
+            _ = try log.contents()
+            try log.close()
+        }
+        #expect(try descriptors() < before + 80)
+    }
+
+    // MARK: Permissions
+
+    /// A command that runs another one as an ordinary user; nil if it cannot be done here.
+    private static let asOrdinaryUser: [String]? = {
+        guard geteuid() == 0 else { return [] }
+        let setpriv = "/usr/bin/setpriv"
+        guard FileManager.default.isExecutableFile(atPath: setpriv) else {
+            print("skipped: no \(setpriv) to become an ordinary user with")
+            return nil
+        }
+        return [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
+    }()
+
+    /// What the helper says of a directory when an ordinary user runs it.
+    private func open(_ path: FilePath, as wrapper: [String]) throws -> (line: String, code: Int32) {
+        let helper = try HelperProcess(["open", path.string], wrapper: wrapper)
+        let line = helper.line() ?? ""
+        return (line, helper.wait())
+    }
+
+    @Test func anOrdinaryUserIsRefusedWhatItMayNotWriteAndNothingChanges() throws {
+        guard let wrapper = RealDiskTests.asOrdinaryUser else { return }
+        let directory = TemporaryDirectory()
+        // The helper has to be reachable for that user, wherever the build is.
+        let helper = HelperProcess.executable
+        guard access(helper.string, X_OK) == 0 else {
+            Issue.record("no helper at \(helper)")
+            return
+        }
+        let probe = try open(directory.path.appending("none/none"), as: wrapper)
+        guard probe.code == 1 else {
+            print("skipped: an ordinary user cannot run \(helper)")
+            return
+        }
+        #expect(chmod(directory.path.string, 0o755) == 0)
+        // A directory that it may not write to, without a log.
+        let fresh = directory.path.appending("fresh")
+        let made = try open(fresh, as: wrapper)
+        #expect(made.code == 1)
+        #expect(made.line.contains("cannot make directory \(fresh)"), "\(made.line)")
+        // And one with a log that somebody else owns.
+        let log = try Log.open(directory.path.appending("log"), host: host)
+        try log.append(TestMessage("x"))
+        try log.close()
+        let path = directory.path.appending("log")
+        for (mode, word) in [(mode_t(0o555), "segment.log"), (0o700, "cannot"), (0o000, "cannot")] {
+            #expect(chmod(path.string, mode) == 0)
+            let refused = try open(path, as: wrapper)
+            #expect(refused.code == 1)
+            #expect(refused.line.contains(word), "\(refused.line)")
+            #expect(refused.line.contains("Permission denied"), "\(refused.line)")
+        }
+        #expect(chmod(path.string, 0o755) == 0)
+        let again = try Log.open(path, host: host)
+        #expect(again.recovery.tail == .clean)
+        #expect(try again.contents().count == 1)
+        try again.close()
+    }
+
+    // MARK: A disk that is full
+
+    @Test func aFullFileSystemRefusesAppendsAndTakesThemWhenSpaceReturns() throws {
+        let directory = TemporaryDirectory()
+        guard geteuid() == 0,
+            mount("tmpfs", directory.path.string, "tmpfs", 0, "size=1m") == 0
+        else {
+            print("skipped: cannot mount a small tmpfs: \(Errno(rawValue: errno))")
+            return
+        }
+        defer { _ = umount2(directory.path.string, Int32(MNT_DETACH)) }
+        let path = directory.path.appending("log")
+        var options = LogOptions()
+        options.segmentBytes = 128 << 10
+        let log = try Log.open(path, host: host, options: options)
+        var random = Seeded(62)
+        var acknowledged: [TestMessage] = []
+        var failure: LogError?
+        while failure == nil {
+            let message = TestMessage(random.bytes(Int.random(in: 0...20_000, using: &random)))
+            do {
+                try log.append(message)
+                acknowledged.append(message)
+            } catch { failure = error }
+            #expect(acknowledged.count < 1000)
+        }
+        guard case .notWritten(let cause)? = failure else {
+            Issue.record("\(String(describing: failure))")
+            return
+        }
+        #expect(cause.errno == .noSpace)
+        #expect(try log.contents().map(\.message) == acknowledged)
+        let listing = SegmentListing(try PosixDisk().list(path))
+        var examiner = LogExaminer(disk: PosixDisk(), directory: path, knownDurable: nil)
+        #expect(try examiner.examine(listing).verdict < .torn, "no partial frame")
+        // Retention makes room.
+        let first = try log.drop(below: log.durable.upperBound)
+        #expect(first > MessageID(0))
+        for number in 0..<5 {
+            let message = TestMessage("after \(number)")
+            try log.append(message)
+            acknowledged.append(message)
+        }
+        let kept = Array(acknowledged[Int(first.rawValue)...])
+        #expect(try log.contents().map(\.message) == kept)
+        try log.close()
+        let again = try Log.open(path, host: host, options: options)
+        #expect(again.recovery.tail == .clean)
+        #expect(try again.contents().map(\.message) == kept)
+        try again.close()
+    }
+}
