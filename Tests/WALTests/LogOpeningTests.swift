@@ -255,7 +255,10 @@ import WALTestSupport
     // MARK: Names that are taken
 
     @Test func anEmptyFileUnderTheNameOfTheNextSealIsRenamedOver() throws {
-        let fixture = LogFixture { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         fixture.disk.put([], at: directory.appending("00000000000000000000.log"))
         let log = try fixture.open()
         let message = TestMessage([UInt8](repeating: 1, count: 1000))
@@ -271,7 +274,8 @@ import WALTestSupport
         first.add([TestMessage("0"), TestMessage("1")])
         let empty = first.next()
         let active = empty.next()
-        let fixture = LogFixture(disk: LogImage(first, empty, active).disk()) { _ in } _: {
+        let fixture = LogFixture(disk: LogImage(first, empty, active).disk()) { _ in
+        } _: {
             $0.segmentBytes = 4096
         }
         let log = try fixture.open()

@@ -190,7 +190,10 @@ import WALTestSupport
         // Each call that takes a descriptor fails once for want of one; nothing is parked that
         // could be. The log goes on when there is one again.
         for failing in 1...12 {
-            let fixture = LogFixture { _ in } _: { $0.segmentBytes = 4096 }
+            let fixture = LogFixture { _ in
+            } _: {
+                $0.segmentBytes = 4096
+            }
             let log = try fixture.open()
             let message = TestMessage([UInt8](repeating: 1, count: 1000))
             let count = Observed(0)

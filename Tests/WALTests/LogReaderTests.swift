@@ -7,7 +7,10 @@ import WALTestSupport
 /// Reading: from where, how far, across seals, and what a reader costs.
 @Suite struct LogReaderTests {
     private func fixture(_ segmentBytes: Int = 4096) -> LogFixture {
-        LogFixture { _ in } _: { $0.segmentBytes = segmentBytes }
+        LogFixture { _ in
+        } _: {
+            $0.segmentBytes = segmentBytes
+        }
     }
 
     private func message(_ number: Int) -> TestMessage {
@@ -297,7 +300,10 @@ import WALTestSupport
     }
 
     @Test func concurrentReadersEachSeeEverythingWhileTheLogGrowsAndSeals() throws {
-        let fixture = LogFixture(threads: 2) { _ in } _: { $0.segmentBytes = 4096 }
+        let fixture = LogFixture(threads: 2) { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
         let log = try fixture.open()
         let total: UInt64 = 400
         let ended = Observed<[[UInt64]]>([])

@@ -129,7 +129,8 @@ import WALTestSupport
     }()
 
     /// What the helper says of a directory when an ordinary user runs it.
-    private func open(_ path: FilePath, as wrapper: [String]) throws -> (line: String, code: Int32) {
+    private func open(_ path: FilePath, as wrapper: [String]) throws -> (line: String, code: Int32)
+    {
         let helper = try HelperProcess(["open", path.string], wrapper: wrapper)
         let line = helper.line() ?? ""
         return (line, helper.wait())
