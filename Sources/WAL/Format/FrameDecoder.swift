@@ -42,7 +42,6 @@ package enum FrameDecoder {
     }
 
     /// Decodes the frame that begins `bytes` and ends within it.
-    @inline(__always)
     package static func decode(_ bytes: RawSpan) -> Result<DecodedFrame, FrameFault> {
         guard bytes.byteCount >= FrameLayout.lengthBytes else { return .failure(.length(nil)) }
         guard let size = claimedBytes(bytes), size <= bytes.byteCount else {
@@ -56,60 +55,75 @@ package enum FrameDecoder {
     }
 
     /// Takes a frame apart whose length and checksum hold.
-    @inline(__always)
     package static func parts(_ frame: RawSpan, _ crc: UInt32) -> Result<DecodedFrame, FrameFault> {
-        let fields = fields(frame)
-        let end = frame.byteCount - FrameLayout.crcBytes
-        if fields.presence.isNewer { return .failure(.newer(fields)) }
-        guard UInt64(fields.commitIndex) <= fields.id else {
-            return .failure(.inner(.commitIndex, fields))
+        var decoded = DecodedFrame(fields: fields(frame), crc: crc)
+        switch check(frame, &decoded) {
+        case nil: return .success(decoded)
+        case .newer: return .failure(.newer(decoded.fields))
+        case .inner(let fault): return .failure(.inner(fault, decoded.fields))
         }
-        var decoded = DecodedFrame(fields: fields, crc: crc)
-        if fields.presence == .mark {
-            guard end == FrameLayout.fixedBytes, fields.commitIndex == 0 else {
-                return .failure(.inner(.mark, fields))
-            }
-            return .success(decoded)
-        }
-        if fields.presence.contains(.mark) { return .failure(.inner(.mark, fields)) }
-        if fields.presence.contains(.lost) {
-            guard let lost = lostIDs(frame, fields, end) else {
-                return .failure(.inner(.lost, fields))
-            }
-            guard !fields.id.addingReportingOverflow(lost).overflow else {
-                return .failure(.inner(.identifier, fields))
-            }
-            decoded.lostIDs = lost
-            return .success(decoded)
-        }
-        guard fields.id < .max else { return .failure(.inner(.identifier, fields)) }
-        if fields.presence.isEmpty { return .success(decoded) }
-        return message(frame, decoded, end)
     }
 
-    private static func message(
-        _ frame: RawSpan, _ decoded: DecodedFrame, _ end: Int
-    ) -> Result<DecodedFrame, FrameFault> {
-        var decoded = decoded
+    /// Why the parts of a frame are refused, in a byte: a scan asks for every frame.
+    enum PartsFault {
+        case newer
+        case inner(InnerFault)
+    }
+
+    /// Checks the parts of a frame and notes in `decoded`, which has its fields, how long they are.
+    @inline(__always)
+    static func check(_ frame: RawSpan, _ decoded: inout DecodedFrame) -> PartsFault? {
+        let presence = decoded.fields.presence
+        if presence.isNewer { return .newer }
+        guard UInt64(decoded.fields.commitIndex) <= decoded.fields.id else {
+            return .inner(.commitIndex)
+        }
+        if presence.isDisjoint(with: [.mark, .lost]) {
+            guard decoded.fields.id < .max else { return .inner(.identifier) }
+            return presence.isEmpty ? nil : checkMessage(frame, &decoded)
+        }
+        return checkSpecial(frame, &decoded)
+    }
+
+    /// A mark or a lost frame.
+    private static func checkSpecial(
+        _ frame: RawSpan, _ decoded: inout DecodedFrame
+    ) -> PartsFault? {
+        let fields = decoded.fields
+        let end = frame.byteCount - FrameLayout.crcBytes
+        if fields.presence.contains(.mark) {
+            let isMark =
+                fields.presence == .mark && end == FrameLayout.fixedBytes
+                && fields.commitIndex == 0
+            return isMark ? nil : .inner(.mark)
+        }
+        guard let lost = lostIDs(frame, fields, end) else { return .inner(.lost) }
+        guard !fields.id.addingReportingOverflow(lost).overflow else { return .inner(.identifier) }
+        decoded.lostIDs = lost
+        return nil
+    }
+
+    private static func checkMessage(
+        _ frame: RawSpan, _ decoded: inout DecodedFrame
+    ) -> PartsFault? {
+        let end = frame.byteCount - FrameLayout.crcBytes
         var cursor = FrameLayout.fixedBytes
         if decoded.fields.presence.contains(.key) {
-            guard end - cursor >= 2 else { return .failure(.inner(.key, decoded.fields)) }
+            guard end - cursor >= 2 else { return .inner(.key) }
             let length = Int(frame.u16(at: cursor))
-            guard length > 0, length <= end - cursor - 2 else {
-                return .failure(.inner(.key, decoded.fields))
-            }
+            guard length > 0, length <= end - cursor - 2 else { return .inner(.key) }
             decoded.keyBytes = UInt16(length)
             cursor += 2 + length
         }
         if decoded.fields.presence.contains(.headers) {
-            guard end - cursor >= 4 else { return .failure(.inner(.headers, decoded.fields)) }
+            guard end - cursor >= 4 else { return .inner(.headers) }
             let length = Int(frame.u32(at: cursor))
             guard length <= end - cursor - 4,
                 headersFit(frame.extracting(cursor + 4..<cursor + 4 + length))
-            else { return .failure(.inner(.headers, decoded.fields)) }
+            else { return .inner(.headers) }
             decoded.headerBytes = UInt32(length)
         }
-        return .success(decoded)
+        return nil
     }
 
     /// How many ids a lost frame stands for. Where there is no room for the count, it is one.

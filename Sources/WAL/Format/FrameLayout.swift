@@ -95,6 +95,12 @@ package struct DecodedFrame: Hashable, Sendable {
         self.crc = crc
     }
 
+    /// Stands where no frame has been decoded yet.
+    static let none = DecodedFrame(
+        fields: FrameFields(
+            length: FrameLayout.lengths.lowerBound, id: 0, position: 0, timestamp: 0,
+            commitIndex: 0, presence: .mark), crc: 0)
+
     package var key: Range<Int>? {
         guard fields.presence.contains(.key) else { return nil }
         let start = FrameLayout.fixedBytes + 2

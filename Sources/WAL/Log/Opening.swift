@@ -20,6 +20,7 @@ struct Opening {
         private var name = SegmentName.active
         private var index = SparseIndex()
         var bytes: UInt64 = 0
+        var strideBytes: UInt64 { SparseIndex.intervalBytes }
 
         func begin(segment: SegmentName, size: UInt64) {
             finish()
@@ -84,8 +85,7 @@ struct Opening {
     private func openLocked(_ lock: any DiskLock) throws(OpenError) -> (LogCore, RecoveryReport) {
         let builder = IndexBuilder()
         do {
-            let isFirst = try cutFailedEnd()
-            _ = isFirst
+            try cutFailedEnd()
             let listing = SegmentListing(try disk.list(directory))
             var examiner = LogExaminer(
                 disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
@@ -103,12 +103,12 @@ struct Opening {
 
     /// A log that failed in this process: what the cache shows behind its durable end proves
     /// nothing, so the file is cut there before it is looked at.
-    private func cutFailedEnd() throws(DiskError) -> Bool {
-        guard !host.registry.withLock({ $0.failedEnds.isEmpty }) else { return true }
+    private func cutFailedEnd() throws(DiskError) {
+        guard !host.registry.withLock({ $0.failedEnds.isEmpty }) else { return }
         let path = SegmentName.active.path(in: directory)
-        guard let status = try disk.status(path) else { return true }
+        guard let status = try disk.status(path) else { return }
         let id = LogRegistry.FileID(status)
-        guard let failed = host.registry.withLock({ $0.failedEnds[id] }) else { return true }
+        guard let failed = host.registry.withLock({ $0.failedEnds[id] }) else { return }
         if status.size == failed.size, status.modified == failed.modified,
             status.size > failed.end
         {
@@ -117,7 +117,6 @@ struct Opening {
             try TailCut.cut(file, to: failed.end)
         }
         host.registry.withLock { $0.failedEnds[id] = nil }
-        return false
     }
 
     private func refuse(_ found: Examination) throws(OpenError) {

@@ -2,6 +2,8 @@
 ///
 /// Called on the examining thread. The bytes of a frame are valid during the call only.
 package protocol ExaminationVisitor: AnyObject {
+    /// How far apart the frames are, at least, that it wants to see, in bytes: 0 for all of them.
+    var strideBytes: UInt64 { get }
     /// A segment file is about to be walked.
     func begin(segment: SegmentName, size: UInt64)
     /// A valid frame in its place, also one behind damage.
@@ -11,6 +13,7 @@ package protocol ExaminationVisitor: AnyObject {
 }
 
 extension ExaminationVisitor {
+    package var strideBytes: UInt64 { 0 }
     package func begin(segment: SegmentName, size: UInt64) {}
     package func frame(
         _ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64

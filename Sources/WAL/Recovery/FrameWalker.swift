@@ -71,8 +71,14 @@ package struct FrameWalker: ~Copyable {
     private let file: any DiskFile
     /// Reading stops here: the size of the file, or the durable end.
     package let end: UInt64
-    private var window: ByteBuffer
-    private var windowStart: UInt64
+    var window: ByteBuffer
+    private(set) var windowStart: UInt64
+    /// The frame that `advance` gave last.
+    package private(set) var frame = DecodedFrame.none
+    /// The checksums of the frames from `offset` to here hold.
+    var checkedEnd: UInt64 = 0
+    /// Up to here a checksum of a run has failed: the frames are checked one by one.
+    var distrustedEnd: UInt64 = 0
     private var frameStart = 0
     private var frameEnd = 0
     /// Where the next frame begins.
@@ -93,7 +99,7 @@ package struct FrameWalker: ~Copyable {
         self.window = ByteBuffer(capacity: Int(min(left, UInt64(chunkBytes))))
     }
 
-    /// The bytes of the frame that `next` gave last.
+    /// The bytes of the frame that `next` or `advance` gave last.
     package var frameBytes: RawSpan {
         @_lifetime(borrow self)
         borrowing get { window.bytes.extracting(frameStart..<frameEnd) }
@@ -102,10 +108,44 @@ package struct FrameWalker: ~Copyable {
     /// Goes on at another place.
     package mutating func seek(to offset: UInt64) {
         self.offset = offset
+        checkedEnd = 0
         if offset < windowStart || offset > windowStart + UInt64(window.count) {
             window.reset()
             windowStart = offset
         }
+    }
+
+    /// Takes the frame at `offset` if it is valid and in its place, into `frame`. If this is false
+    /// the walk has not moved, and `next` tells why.
+    @inline(__always)
+    package mutating func advance(id: UInt64, base: UInt64) throws(DiskError) -> Bool {
+        if offset >= checkedEnd {
+            guard try checkRun() else { return false }
+        }
+        let start = Int(offset - windowStart)
+        var found = DecodedFrame.none
+        guard
+            FrameWalker.decode(
+                window.bytes.extracting(start..<window.count), id, base &+ offset, &found)
+        else { return false }
+        frame = found
+        frameStart = start
+        frameEnd = start + found.bytes
+        offset += UInt64(found.bytes)
+        return true
+    }
+
+    /// Decodes the frame that begins `bytes` and is known to have its checksum.
+    @inline(__always)
+    private static func decode(
+        _ bytes: RawSpan, _ id: UInt64, _ position: UInt64, _ frame: inout DecodedFrame
+    ) -> Bool {
+        let fields = FrameDecoder.fields(bytes)
+        let own = bytes.extracting(0..<fields.frameBytes)
+        frame = DecodedFrame(
+            fields: fields, crc: own.u32(at: fields.frameBytes - FrameLayout.crcBytes))
+        return fields.id == id && fields.position == position
+            && FrameDecoder.check(own, &frame) == nil
     }
 
     /// The frame at `offset`, judged by what its place asks for: `id` (nil where any will do) and
@@ -150,7 +190,7 @@ package struct FrameWalker: ~Copyable {
     }
 
     /// Makes sure that `count` bytes from `offset` on are in the window.
-    private mutating func have(_ count: Int) throws(DiskError) -> Bool {
+    mutating func have(_ count: Int) throws(DiskError) -> Bool {
         let start = Int(offset - windowStart)
         if window.count - start >= count { return true }
         window.removeFirst(start)

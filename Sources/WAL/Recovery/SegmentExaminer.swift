@@ -15,6 +15,8 @@ struct SegmentExaminer: ~Copyable {
     private var id: UInt64 = 0
     /// The position of offset 0.
     private var base: UInt64 = 0
+    /// Where the next frame begins that the visitor wants to see, or later.
+    private var visitDue: UInt64 = 0
     /// What was found behind the first bad place; looked for only once, to the end of the file.
     private var behind: Behind?
     /// Ids that the segments before hold, should they overlap with this one: they are not lost.
@@ -287,6 +289,10 @@ struct SegmentExaminer: ~Copyable {
     private mutating func walk() throws(DiskError) {
         while true {
             let offset = walker.offset
+            if try walker.advance(id: id, base: base) {
+                accept(walker.frame, at: offset)
+                continue
+            }
             switch try walker.next(id: id, base: base) {
             case .frame(let frame): accept(frame, at: offset)
             case .end:
@@ -312,8 +318,9 @@ struct SegmentExaminer: ~Copyable {
             log.unproven.prove(below: log.durableBelow)
         }
         if frame.isMessage { summary.messages += 1 }
-        if log.newerAt == nil {
-            log.visitor?.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
+        if offset >= visitDue, log.newerAt == nil, let visitor = log.visitor {
+            visitor.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
+            visitDue = offset + visitor.strideBytes
         }
         if let lost = frame.lost {
             summary.lostFrames += 1

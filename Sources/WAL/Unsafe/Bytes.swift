@@ -114,6 +114,15 @@ private import Glibc
         unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
     }
 
+    /// Flips the bits of `mask` in the little-endian integer at `offset`; twice is not at all.
+    @inline(__always)
+    package mutating func flip(_ mask: UInt32, at offset: Int) {
+        precondition(offset >= 0 && offset <= count - 4)
+        let value = unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        unsafe base.storeBytes(
+            of: value ^ mask.littleEndian, toByteOffset: offset, as: UInt32.self)
+    }
+
     /// Cuts the buffer to `length` bytes.
     package mutating func truncate(to length: Int) {
         precondition(length >= 0 && length <= count)
