@@ -13,6 +13,8 @@ public protocol AppendObserver: AnyObject, Sendable {
 /// Whom to tell how an append ended.
 enum Completion {
     case callback(@Sendable (Result<MessageID, LogError>) -> Void)
+    /// A task.
+    case ticket(AppendTicket)
     case observer(any AppendObserver, tag: UInt64)
     /// Nobody: a mark, or a `lost` frame whose caller waits for the log to close.
     case none
@@ -21,37 +23,91 @@ enum Completion {
 /// The frames of one commit while they are being gathered, and whom to tell about them.
 ///
 /// Belongs to the queue under the log's lock, and from the moment it is taken out to the thread
-/// that commits: never to both, which is why it needs no lock of its own.
+/// that commits, then to the one that tells: never to two, which is why it needs no lock of its own.
 final class Batch: @unchecked Sendable {
-    /// Consecutive appends of one caller: one entry for many messages.
-    struct Run {
-        var completion: Completion
-        var first: UInt64
-        var count: Int
-    }
-
-    private var bytes = ByteBuffer()
-    var runs: [Run] = []
-    /// Where frames begin, for the index: at most one per interval.
-    var landmarks: [(id: UInt64, offset: Int)] = []
-    private(set) var firstID: UInt64 = 0
-    private(set) var nextID: UInt64 = 0
-    /// Position of its first frame.
-    private(set) var position: UInt64 = 0
-    /// Nanoseconds since 1970, the same for every frame of a commit.
-    private(set) var timestamp: UInt64 = 0
-    private(set) var frames: UInt32 = 0
-    /// It does not fit the active segment: that is sealed first, and a new one begun.
-    private(set) var opensSegment = false
-    /// It is a `lost` frame, which is alone in its commit.
-    private(set) var isClosed = false
+    /// All of it in one property: Swift checks each access to a property of a class for overlap
+    /// with another, and an append would make a dozen.
+    private var content = BatchContent()
 
     /// The memory that an unused batch keeps.
     static let keptBytes = 256 << 10
 
+    var firstID: UInt64 { content.firstID }
+    var nextID: UInt64 { content.nextID }
+    /// Position of its first frame.
+    var position: UInt64 { content.position }
+    /// Nanoseconds since 1970, the same for every frame of a commit.
+    var timestamp: UInt64 { content.timestamp }
+    var frames: UInt32 { content.frames }
+    /// It does not fit the active segment: that is sealed first, and a new one begun.
+    var opensSegment: Bool { content.opensSegment }
+    /// It is a `lost` frame, which is alone in its commit.
+    var isClosed: Bool { content.isClosed }
+    /// Where frames begin, for the index: at most one per interval.
+    var landmarks: [(id: UInt64, offset: Int)] { content.landmarks }
+    var byteCount: Int { content.bytes.count }
+
     func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
+        content.begin(
+            id: id, position: position, timestamp: timestamp, opensSegment: opensSegment)
+    }
+
+    /// Appends the frame of `message`; its size is `frameBytes`. Gives the id behind it.
+    func add(_ message: borrowing Message, frameBytes: Int, _ completion: Completion) -> UInt64 {
+        content.add(message, frameBytes: frameBytes, completion)
+    }
+
+    /// Makes the batch one `lost` frame for `count` ids. Gives the id behind them.
+    func addLost(_ count: UInt64, _ completion: Completion) -> UInt64 {
+        content.addLost(count, completion)
+    }
+
+    func write(to file: any DiskFile, at offset: UInt64) throws(DiskError) {
+        try file.writeAll(content.bytes, at: offset)
+    }
+
+    /// Tells everybody, in the order of the ids.
+    func complete(_ failure: LogError?) {
+        for run in content.runs {
+            switch (run.completion, failure) {
+            case (.callback(let call), nil): call(.success(MessageID(run.first)))
+            case (.callback(let call), let error?): call(.failure(error))
+            case (.ticket(let ticket), nil): ticket.finish(.success(MessageID(run.first)))
+            case (.ticket(let ticket), let error?): ticket.finish(.failure(error))
+            case (.observer(let observer, let tag), nil):
+                observer.appended(first: MessageID(run.first), count: run.count, tag: tag)
+            case (.observer(let observer, let tag), let error?):
+                observer.appendFailed(count: run.count, tag: tag, error: error)
+            case (.none, _): break
+            }
+        }
+        content.forgetRuns()
+    }
+}
+
+/// Consecutive appends of one caller: one entry for many messages.
+private struct CompletionRun {
+    var completion: Completion
+    var first: UInt64
+    var count: Int
+}
+
+/// What a batch holds.
+private struct BatchContent: ~Copyable {
+    var bytes = ByteBuffer()
+    var runs: [CompletionRun] = []
+    var landmarks: [(id: UInt64, offset: Int)] = []
+    var firstID: UInt64 = 0
+    var nextID: UInt64 = 0
+    var position: UInt64 = 0
+    var timestamp: UInt64 = 0
+    var frames: UInt32 = 0
+    var opensSegment = false
+    var isClosed = false
+
+    mutating func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
         bytes.reset(keepingAtMost: Batch.keptBytes)
-        runs.removeAll(keepingCapacity: runs.count <= 4096)
+        forgetRuns()
         landmarks.removeAll(keepingCapacity: true)
         firstID = id
         nextID = id
@@ -62,8 +118,11 @@ final class Batch: @unchecked Sendable {
         isClosed = false
     }
 
-    /// Appends the frame of `message`; its size is `frameBytes`.
-    func add(_ message: borrowing Message, frameBytes: Int, _ completion: Completion) {
+    mutating func forgetRuns() { runs.removeAll(keepingCapacity: runs.count <= 4096) }
+
+    mutating func add(
+        _ message: borrowing Message, frameBytes: Int, _ completion: Completion
+    ) -> UInt64 {
         noteLandmark()
         let place = FrameEncoder.Place(
             id: nextID, position: position &+ UInt64(bytes.count), timestamp: timestamp,
@@ -72,10 +131,10 @@ final class Batch: @unchecked Sendable {
         note(completion)
         nextID += 1
         frames += 1
+        return nextID
     }
 
-    /// Makes the batch one `lost` frame for `count` ids.
-    func addLost(_ count: UInt64, _ completion: Completion) {
+    mutating func addLost(_ count: UInt64, _ completion: Completion) -> UInt64 {
         precondition(frames == 0)
         let place = FrameEncoder.Place(id: nextID, position: position, timestamp: timestamp)
         FrameEncoder.appendLost(
@@ -84,9 +143,10 @@ final class Batch: @unchecked Sendable {
         nextID += count
         frames = 1
         isClosed = true
+        return nextID
     }
 
-    private func noteLandmark() {
+    private mutating func noteLandmark() {
         if let last = landmarks.last,
             bytes.count - last.offset < Int(SparseIndex.intervalBytes)
         {
@@ -95,7 +155,7 @@ final class Batch: @unchecked Sendable {
         landmarks.append((nextID, bytes.count))
     }
 
-    private func note(_ completion: Completion) {
+    private mutating func note(_ completion: Completion) {
         if case .observer(let observer, let tag) = completion, let last = runs.last,
             case .observer(let before, let lastTag) = last.completion, before === observer,
             lastTag == tag
@@ -103,28 +163,6 @@ final class Batch: @unchecked Sendable {
             runs[runs.count - 1].count += 1
             return
         }
-        runs.append(Run(completion: completion, first: nextID, count: 1))
-    }
-
-    var byteCount: Int { bytes.count }
-
-    func write(to file: any DiskFile, at offset: UInt64) throws(DiskError) {
-        try file.writeAll(bytes, at: offset)
-    }
-
-    /// Tells everybody, in the order of the ids.
-    func complete(_ failure: LogError?) {
-        for run in runs {
-            switch (run.completion, failure) {
-            case (.callback(let call), nil): call(.success(MessageID(run.first)))
-            case (.callback(let call), let error?): call(.failure(error))
-            case (.observer(let observer, let tag), nil):
-                observer.appended(first: MessageID(run.first), count: run.count, tag: tag)
-            case (.observer(let observer, let tag), let error?):
-                observer.appendFailed(count: run.count, tag: tag, error: error)
-            case (.none, _): break
-            }
-        }
-        runs.removeAll(keepingCapacity: runs.count <= 4096)
+        runs.append(CompletionRun(completion: completion, first: nextID, count: 1))
     }
 }

@@ -93,7 +93,9 @@ public final class Log: Sendable {
         let ticket = AppendTicket()
         while true {
             do {
-                try append(message) { ticket.finish($0) }
+                if try stage(message, .ticket(ticket), announcing: true) {
+                    core.host.schedule(core)
+                }
                 break
             } catch LogError.overloaded {
                 await roomInQueue()
@@ -212,36 +214,4 @@ public final class Log: Sendable {
     /// Throws `poisoned` or `notWritten` if the mark could not be made durable; the log is closed
     /// all the same, and every acknowledged message is where it was.
     public func close() throws(LogError) { try core.close() }
-}
-
-/// The result of one append, for the task that waits for it.
-private final class AppendTicket: Sendable {
-    private typealias Outcome = Result<MessageID, LogError>
-    private enum State {
-        case open
-        case waiting(CheckedContinuation<Outcome, Never>)
-        case done(Outcome)
-    }
-    private let state = Monitor(State.open)
-
-    func finish(_ result: Result<MessageID, LogError>) {
-        let waiting = state.withLock { state -> CheckedContinuation<Outcome, Never>? in
-            if case .waiting(let continuation) = state { return continuation }
-            state = .done(result)
-            return nil
-        }
-        waiting?.resume(returning: result)
-    }
-
-    func value() async throws(LogError) -> MessageID {
-        let result = await withCheckedContinuation { continuation in
-            let done = state.withLock { state -> Outcome? in
-                if case .done(let result) = state { return result }
-                state = .waiting(continuation)
-                return nil
-            }
-            if let done { continuation.resume(returning: done) }
-        }
-        return try result.get()
-    }
 }

@@ -72,20 +72,14 @@ extension LogCore {
             fail(batch, &writer, error)
             return true
         }
-        let (watchers, space) = state.withLock { state in
-            publish(batch, writer, &state)
-            return (takeWatchers(&state), takeSpaceWaiters(&state))
-        }
-        batch.complete(nil)
-        for wake in watchers { wake() }
-        for wake in space { wake() }
         let now = System.monotonic()
-        // The writer goes back only now: callers are completed in the order of their ids.
-        state.withLock { state in
+        let wakes = state.withLock { state in
+            publish(batch, writer, &state)
             state.lastCommit = now
             state.markFailed = false
-            if state.spare == nil { state.spare = batch }
+            return takeWatchers(&state) + takeSpaceWaiters(&state)
         }
+        complete(Ending(batches: [batch], failure: nil, wakes: wakes))
         putBack(writer)
         return true
     }
@@ -126,17 +120,15 @@ extension LogCore {
         }
         let after = writer
         if case .poisoned = error { rememberFailedEnd(after) }
-        let (failed, watchers, space) = state.withLock { state in
+        let (failed, wakes) = state.withLock { state in
             if case .poisoned(let cause) = error { state.phase = .poisoned(cause) }
             if case .takenOver = error { state.phase = .takenOver }
             var failed = [batch]
             while let next = state.pending.popFirst() { failed.append(next) }
             reset(&state, to: after)
-            return (failed, takeWatchers(&state), takeSpaceWaiters(&state))
+            return (failed, takeWatchers(&state) + takeSpaceWaiters(&state))
         }
-        for batch in failed { batch.complete(error) }
-        for wake in watchers { wake() }
-        for wake in space { wake() }
+        complete(Ending(batches: failed, failure: error, wakes: wakes))
         putBack(after)
     }
 

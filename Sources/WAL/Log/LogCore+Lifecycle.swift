@@ -149,11 +149,11 @@ extension LogCore {
         try result.get()
     }
 
-    /// Waits until nothing is staged and takes the writer, for good.
+    /// Waits until nothing is staged and everybody has been told, and takes the writer, for good.
     private func drain() -> SegmentWriter {
         while true {
             let writer = state.withLock { state -> SegmentWriter? in
-                guard state.pending.isEmpty else { return nil }
+                guard state.pending.isEmpty, !state.isTelling else { return nil }
                 return state.writer.take()
             }
             if let writer { return writer }
@@ -164,7 +164,7 @@ extension LogCore {
     }
 
     private func waitForWriter() {
-        _ = state.wait { $0.writer != nil ? true : nil }
+        _ = state.wait { $0.writer != nil && !$0.isTelling ? true : nil }
     }
 
     private func closeFailed() throws(LogError) {
@@ -172,7 +172,8 @@ extension LogCore {
         // else is closing, or has closed.
         let taken = state.wait { state -> SegmentWriter?? in
             switch state.phase {
-            case .poisoned, .takenOver: state.writer.take().map { .some($0) }
+            case .poisoned, .takenOver:
+                state.isTelling ? nil : state.writer.take().map { .some($0) }
             case .open, .closing, .closed: .some(nil)
             }
         }

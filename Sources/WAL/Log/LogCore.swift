@@ -15,7 +15,7 @@ final class LogCore: Sendable {
     struct State {
         var phase = Phase.open
         /// The writer; nil while a commit runs. Invariant: whoever took it puts it back, and only
-        /// the one who has it touches the file, completes callers or starts a commit.
+        /// the one who has it touches the file or starts a commit.
         var writer: SegmentWriter?
         /// The lock of the directory; nil while the log is parked.
         var lock: (any DiskLock)?
@@ -24,6 +24,10 @@ final class LogCore: Sendable {
         /// Batches that wait, oldest first; the last one is being filled.
         var pending = Fifo<Batch>()
         var spare: Batch?
+        /// Commits that have ended and whose callers have not been told, in the order of the ids.
+        var endings = Fifo<Ending>()
+        /// Somebody is telling them, or has been asked to.
+        var isTelling = false
         /// Bytes staged and not durable yet.
         var pendingBytes = 0
         /// Whether a committer has been told, or is at work.
@@ -86,8 +90,8 @@ final class LogCore: Sendable {
         guard let frameBytes = FrameEncoder.frameBytes(message) else { throw .invalidMessage }
         try admit(frameBytes, &state)
         let batch = batch(for: frameBytes, &state)
-        batch.add(message, frameBytes: frameBytes, completion)
-        staged(frameBytes, nextID: batch.nextID, &state)
+        let nextID = batch.add(message, frameBytes: frameBytes, completion)
+        staged(frameBytes, nextID: nextID, &state)
     }
 
     /// Stages a `lost` frame for `count` ids, alone in its commit.
@@ -98,8 +102,8 @@ final class LogCore: Sendable {
         guard count >= 1, count < UInt64.max - state.nextID else { throw .invalidMessage }
         try admit(frameBytes, &state)
         let batch = newBatch(for: frameBytes, &state)
-        batch.addLost(count, completion)
-        staged(frameBytes, nextID: batch.nextID, &state)
+        let nextID = batch.addLost(count, completion)
+        staged(frameBytes, nextID: nextID, &state)
     }
 
     /// Half of it has room for the largest frame: who is told that half is free is not refused.

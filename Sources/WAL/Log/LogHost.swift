@@ -78,6 +78,17 @@ public final class LogHost: Sendable {
         queue.signal()
     }
 
+    /// Has a thread that is idle tell the callers of commits that have ended; false if none is.
+    func handOverTelling(_ log: LogCore) -> Bool {
+        let isTaken = queue.withLock { schedule in
+            guard schedule.telling.count < schedule.idleThreads else { return false }
+            schedule.telling.append(log)
+            return true
+        }
+        if isTaken { queue.signal() }
+        return isTaken
+    }
+
     /// Has a committer look whether the log is still idle when `deadline` has passed.
     func watchIdle(_ log: LogCore, deadline: UInt64) {
         let isFirst = queue.withLock { schedule in
@@ -97,10 +108,17 @@ public final class LogHost: Sendable {
     }
 
     private static func nextWork(_ queue: Monitor<CommitSchedule>) -> (@Sendable () -> Void)? {
+        var isIdle = false
         while true {
             let work = queue.wait(
                 deadline: { $0.idle.first?.deadline },
-                until: { $0.takeWork(now: System.monotonic()) })
+                until: { schedule in
+                    if isIdle { schedule.idleThreads -= 1 }
+                    let work = schedule.takeWork(now: System.monotonic())
+                    isIdle = work == nil
+                    if isIdle { schedule.idleThreads += 1 }
+                    return work
+                })
             if let work { return work }
         }
     }
@@ -108,6 +126,11 @@ public final class LogHost: Sendable {
 
 /// The work that waits for a committer.
 struct CommitSchedule: Sendable {
+    /// Logs whose callers are to be told, each at most once and no more than there are threads to
+    /// do it at once: a committer that is busy might come to it only after many syncs.
+    var telling = Fifo<LogCore>()
+    /// Threads that wait for work.
+    var idleThreads = 0
     /// Logs with something to commit, each at most once.
     var ready = Fifo<LogCore>()
     /// Logs to look at when they have been idle.
@@ -116,6 +139,10 @@ struct CommitSchedule: Sendable {
 
     /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
     mutating func takeWork(now: UInt64) -> (@Sendable () -> Void)?? {
+        if let log = telling.popFirst() {
+            let work: @Sendable () -> Void = { log.tellAll() }
+            return work
+        }
         if let log = ready.popFirst() {
             let work: @Sendable () -> Void = { log.commitScheduled() }
             return work
