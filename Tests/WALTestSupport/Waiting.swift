@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import WAL
 
 /// Something that a test waits for: it happens, or the deadline passes and the test fails.
@@ -77,4 +78,14 @@ package final class Gate: Sendable {
         return state.wait(
             deadline: { _ in deadline }, until: { $0.waiting > 0 ? true : nil }) ?? false
     }
+}
+
+/// Waits for what nobody announces; false if `seconds` pass first.
+package func comesTrue(_ seconds: Double = 30, _ condition: () -> Bool) -> Bool {
+    let deadline = Event.deadline(seconds)
+    while !condition() {
+        if DispatchTime.now().uptimeNanoseconds > deadline { return false }
+        sched_yield()
+    }
+    return true
 }

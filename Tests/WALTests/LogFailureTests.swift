@@ -54,6 +54,22 @@ import WALTestSupport
         #expect(log.durable.isEmpty)
     }
 
+    @Test func anotherHostOfTheProcessKnowsOfTheFailureToo() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        try log.append(TestMessage("durable"))
+        fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        #expect(throws: LogError.self) { try log.append(TestMessage("not on the disk")) }
+        try? log.close()
+        fixture.disk.follow(nil)
+        let other = LogHost(
+            storage: fixture.host.storage, options: LogHost.Options(), threads: 0)
+        let again = try Log.open(LogImage.directory, host: other, options: fixture.options)
+        #expect(try texts(again) == ["durable"])
+        try again.append(TestMessage("next"))
+        #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["durable", "next"])
+    }
+
     @Test func reopenedInTheSameProcessTheFileIsFirstCutToItsLastDurableByte() throws {
         let fixture = LogFixture()
         var log = try fixture.open()

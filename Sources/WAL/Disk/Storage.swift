@@ -2,9 +2,58 @@
 /// package put a disk under the same code that fails, lies and loses power.
 public struct Storage: Sendable {
     package let disk: any Disk
+    /// What this process knows of files on it whose sync has failed, whichever host had them open.
+    let failedEnds = FailedEnds()
 
     package init(_ disk: any Disk) { self.disk = disk }
 
     /// The file systems of this machine.
     public static let local = Storage(PosixDisk())
+}
+
+/// The durable end of active segments whose log failed in this process. Their pages may be marked
+/// clean and hold bytes that the disk does not have, so that reading them proves nothing: they are
+/// cut there before they are looked at again.
+final class FailedEnds: Sendable {
+    /// Identity of a file: device and inode.
+    private struct FileID: Hashable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(_ status: FileStatus) {
+            device = status.device
+            inode = status.inode
+        }
+    }
+
+    /// The last durable byte of a file, and what the file was then.
+    private struct End {
+        let end: UInt64
+        let size: UInt64
+        let modified: Int64
+    }
+    private let ends = Monitor<[FileID: End]>([:])
+
+    var isEmpty: Bool { ends.withLock { $0.isEmpty } }
+
+    /// Remembers that a file of this status is durable up to `end` only.
+    func note(_ status: FileStatus, end: UInt64) {
+        ends.withLock {
+            $0[FileID(status)] = End(end: end, size: status.size, modified: status.modified)
+        }
+    }
+
+    /// Where a file has to be cut; nil if nothing is known of it. Once somebody else has written to
+    /// it, or its number has gone to another file, what was known says nothing any more.
+    func end(of status: FileStatus) -> UInt64? {
+        ends.withLock { ends in
+            guard let failed = ends[FileID(status)], status.size == failed.size,
+                status.modified == failed.modified, status.size > failed.end
+            else { return nil }
+            return failed.end
+        }
+    }
+
+    /// The file has been cut, or is another one now.
+    func forget(_ status: FileStatus) { ends.withLock { $0[FileID(status)] = nil } }
 }

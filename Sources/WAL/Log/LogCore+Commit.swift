@@ -149,10 +149,7 @@ extension LogCore {
 
     func rememberFailedEnd(_ writer: SegmentWriter) {
         guard let status = try? writer.file?.status() else { return }
-        host.registry.withLock {
-            $0.failedEnds[LogRegistry.FileID(status)] = .init(
-                end: writer.durableEnd, size: status.size, modified: status.modified)
-        }
+        host.storage.failedEnds.note(status, end: writer.durableEnd)
     }
 
     // MARK: Idle logs

@@ -1,8 +1,7 @@
 internal import SystemPackage
 
 /// What the logs of a process share: the disk, a fixed number of threads that commit, the timer for
-/// idle marks, a budget of descriptors, and the memory of logs that failed. Ten thousand logs need
-/// no more threads than one.
+/// idle marks, and a budget of descriptors. Ten thousand logs need no more threads than one.
 ///
 /// Whoever makes a host shuts it down, after closing its logs. All methods may be called from any
 /// thread; `shutdown` blocks.
@@ -157,33 +156,10 @@ struct CommitSchedule: Sendable {
     }
 }
 
-/// Which logs hold descriptors, and where logs that failed were durable to.
+/// Which logs hold descriptors.
 struct LogRegistry: Sendable {
-    /// Identity of a file: device and inode.
-    struct FileID: Hashable, Sendable {
-        let device: UInt64
-        let inode: UInt64
-
-        init(_ status: FileStatus) {
-            device = status.device
-            inode = status.inode
-        }
-    }
-
     /// Logs that hold descriptors, by when they were last used.
     var holding: [ObjectIdentifier: (log: WeakLog, used: UInt64)] = [:]
-    /// The durable end of active segments whose log failed in this process. Their pages may be
-    /// marked clean and hold bytes that the disk does not have, so that reading them proves
-    /// nothing: they are cut there before they are looked at again.
-    var failedEnds: [FileID: FailedEnd] = [:]
-
-    /// The last durable byte of a file, and what the file was then: once somebody else has
-    /// written to it, or the file number has gone to another file, this says nothing any more.
-    struct FailedEnd: Sendable {
-        let end: UInt64
-        let size: UInt64
-        let modified: Int64
-    }
     private var clock: UInt64 = 0
 
     struct WeakLog: Sendable { weak var log: LogCore? }

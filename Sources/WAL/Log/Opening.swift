@@ -104,19 +104,16 @@ struct Opening {
     /// A log that failed in this process: what the cache shows behind its durable end proves
     /// nothing, so the file is cut there before it is looked at.
     private func cutFailedEnd() throws(DiskError) {
-        guard !host.registry.withLock({ $0.failedEnds.isEmpty }) else { return }
+        let failedEnds = host.storage.failedEnds
+        guard !failedEnds.isEmpty else { return }
         let path = SegmentName.active.path(in: directory)
         guard let status = try disk.status(path) else { return }
-        let id = LogRegistry.FileID(status)
-        guard let failed = host.registry.withLock({ $0.failedEnds[id] }) else { return }
-        if status.size == failed.size, status.modified == failed.modified,
-            status.size > failed.end
-        {
+        if let end = failedEnds.end(of: status) {
             let file = try disk.open(path, .readWrite)
             defer { file.close() }
-            try TailCut.cut(file, to: failed.end)
+            try TailCut.cut(file, to: end)
         }
-        host.registry.withLock { $0.failedEnds[id] = nil }
+        failedEnds.forget(status)
     }
 
     private func refuse(_ found: Examination) throws(OpenError) {

@@ -1,0 +1,121 @@
+import SystemPackage
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// Callers are told in the order of the ids, whichever thread does it.
+@Suite struct LogCompletionTests {
+    /// A log of two committers: the first commit's caller stops at the gate while it is told, and
+    /// more to commit has been there since before.
+    private struct Held {
+        let fixture = LogFixture(threads: 2)
+        let log: Log
+        let told = Observed<[String]>([])
+        /// The first caller stands here.
+        let teller = Gate()
+
+        init() throws {
+            log = try fixture.open()
+            let sync = Gate()
+            fixture.disk.follow { call in
+                if call.operation == .sync, call.name == SegmentName.activeName { sync.pass() }
+                return nil
+            }
+            let (told, teller) = (told, teller)
+            try append("first") {
+                teller.pass()
+                told.update { $0.append("first") }
+            }
+            #expect(sync.waitForVisitor())
+            try append("second") { told.update { $0.append("second") } }
+            sync.open()
+            #expect(teller.waitForVisitor())
+        }
+
+        func append(_ text: String, _ done: @escaping @Sendable () -> Void) throws {
+            let payload = Array(text.utf8)
+            try log.append(Message(payload: RawSpan(of: payload))) { _ in done() }
+        }
+    }
+
+    @Test func theNextCommitGoesOnWhileCallersAreTold() throws {
+        let held = try Held()
+        let durable = Event()
+        held.log.notify(whenDurable: MessageID(1)) { durable.fire() }
+        // Durable and shown, though nobody has been told of it.
+        let seen = held.told
+        #expect(comesTrue { held.log.durable.upperBound == MessageID(2) })
+        #expect(seen.value.isEmpty)
+        held.teller.open()
+        #expect(seen.wait { $0.count == 2 })
+        #expect(seen.value == ["first", "second"])
+        #expect(durable.wait())
+        try held.log.close()
+        held.fixture.host.shutdown()
+    }
+
+    @Test func closingWaitsUntilEverybodyHasBeenTold() throws {
+        let held = try Held()
+        let (log, told) = (held.log, held.told)
+        let closed = Event()
+        let toldBefore = Observed(0)
+        let closer = OwnedThread {
+            try? log.close()
+            toldBefore.update { $0 = told.value.count }
+            closed.fire()
+        }
+        // Nothing can be waited for that must not happen: the order in the end tells.
+        held.teller.open()
+        #expect(closed.wait())
+        #expect(toldBefore.value == 2)
+        closer.join()
+        held.fixture.host.shutdown()
+    }
+
+    @Test func aFailureIsToldBehindTheCommitsBeforeIt() throws {
+        let held = try Held()
+        let disk = held.fixture.disk
+        let told = held.told
+        #expect(held.told.value.isEmpty)
+        disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        let payload = Array("third".utf8)
+        let failed = Event()
+        // Refused at once if the log has failed already with the second.
+        do throws(LogError) {
+            try held.log.append(Message(payload: RawSpan(of: payload))) { result in
+                if case .failure = result { told.update { $0.append("third") } }
+                failed.fire()
+            }
+        } catch { failed.fire() }
+        held.teller.open()
+        #expect(failed.wait())
+        #expect(told.wait { $0.count >= 2 })
+        #expect(Array(told.value.prefix(2)) == ["first", "second"])
+        #expect(told.value.count == 2 || told.value[2] == "third")
+        try? held.log.close()
+        held.fixture.host.shutdown()
+    }
+
+    @Test func aThousandCallersOfManyThreadsAreToldInOrder() throws {
+        let fixture = LogFixture(threads: 3)
+        let log = try fixture.open()
+        let ids = Observed<[UInt64]>([])
+        let threads = (0..<4).map { number in
+            OwnedThread {
+                for round in 0..<250 {
+                    let payload = Array("\(number) \(round)".utf8)
+                    try? log.append(Message(payload: RawSpan(of: payload))) { result in
+                        if case .success(let id) = result {
+                            ids.update { $0.append(id.rawValue) }
+                        }
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        try log.close()
+        #expect(ids.value == Array(0..<1000))
+        fixture.host.shutdown()
+    }
+}
