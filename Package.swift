@@ -24,8 +24,14 @@ let package = Package(
         .library(name: "WAL", targets: ["WAL"]),
         .executable(name: "toymq-dump", targets: ["toymq-dump"]),
         .executable(name: "toymq-fsck", targets: ["toymq-fsck"]),
+        .executable(name: "toymq-fuzzgen", targets: ["toymq-fuzzgen"]),
         .executable(name: "toymqctl", targets: ["toymqctl"]),
         .executable(name: "toymq-bench", targets: ["toymq-bench"]),
+    ],
+    traits: [
+        .trait(
+            name: "LibFuzzer",
+            description: "Builds WALFuzz for libFuzzer, which has a main of its own: tools/fuzz.")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -60,6 +66,15 @@ let package = Package(
         .executableTarget(
             name: "toymq-fsck",
             dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            swiftSettings: strict),
+
+        // Seeded logs, whole and damaged, with what each has to give.
+        .target(
+            name: "Corpus", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strictLibrary),
+        .executableTarget(
+            name: "toymq-fuzzgen",
+            dependencies: ["WAL", "Inspection", "Corpus", argumentParser, systemPackage],
             swiftSettings: strict),
 
         // Topics of the Go program, read as Inspection does and written through the log's public
@@ -105,6 +120,20 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CrashTests", dependencies: ["WAL", "Simulation", systemPackage],
+            swiftSettings: strict),
+        // Tests only: what is fuzzed, and the program that libFuzzer drives.
+        .target(
+            name: "FuzzTargets", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            path: "Tests/FuzzTargets", swiftSettings: strict),
+        .executableTarget(
+            name: "WALFuzz", dependencies: ["FuzzTargets"], path: "Tests/WALFuzz",
+            swiftSettings: strict),
+        .testTarget(
+            name: "CorpusTests",
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Corpus", "FuzzTargets", "WALFuzz",
+                "WALTestSupport", "toymq-fuzzgen", "toymq-dump", "toymq-fsck", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "DataDirectoryTests", dependencies: ["WAL", "DataDirectory", systemPackage],

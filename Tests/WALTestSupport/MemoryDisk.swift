@@ -271,7 +271,12 @@ package final class MemoryDisk: Disk {
     }
 
     package func lockHolder(_ path: FilePath) -> LockHolder? {
-        state.withLock { .process($0.holder) }
+        state.withLock { state in
+            guard let inode = state.names[path.string]?.inode, state.locks.contains(inode) else {
+                return nil
+            }
+            return .process(state.holder)
+        }
     }
 }
 

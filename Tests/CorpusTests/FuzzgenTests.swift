@@ -1,0 +1,78 @@
+import Corpus
+import Foundation
+import Testing
+
+/// toymq-fuzzgen as a program.
+@Suite struct FuzzgenTests {
+    private func contents(_ folder: String) throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+            var isDirectory: ObjCBool = false
+            let path = folder + "/" + name
+            _ = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+            if !isDirectory.boolValue { files[name] = FileManager.default.contents(atPath: path) }
+        }
+        return files
+    }
+
+    @Test func theSameSeedWritesTheSameFilesAndALargerCountOnlyAdds() throws {
+        let folder = try Folder()
+        for (name, count) in [("a", "30"), ("b", "30"), ("c", "40")] {
+            let ran = try Ran(
+                "toymq-fuzzgen", [folder.path(name), "--seed", "9", "--count", count])
+            #expect(ran.exitCode == 0, "\(ran.error)")
+        }
+        let first = try contents(folder.path("a"))
+        #expect(try contents(folder.path("b")) == first)
+        let larger = try contents(folder.path("c"))
+        for (name, bytes) in first where name != "manifest.json" {
+            #expect(larger[name] == bytes, "\(name)")
+        }
+        #expect(first.keys.filter { $0.hasPrefix("frames/") }.count == 30)
+        #expect(first["frame.dict"] != nil)
+    }
+
+    @Test func theManifestNamesEveryFileAndToymqFsckSaysTheSame() throws {
+        let folder = try Folder()
+        let out = folder.path("out")
+        let count = ImageKinds.names.count
+        let ran = try Ran("toymq-fuzzgen", [out, "--seed", "4", "--count", "\(count)"])
+        #expect(ran.exitCode == 0, "\(ran.error)")
+        let data = try #require(FileManager.default.contents(atPath: out + "/manifest.json"))
+        let manifest = try #require(
+            try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        let frames = try #require(manifest["frames"] as? [[String: Any]])
+        #expect(
+            Set(frames.compactMap { $0["frame"] as? String })
+                == Set(try contents(out).keys.filter { $0.hasPrefix("frames/") }))
+        let images = try #require(manifest["images"] as? [[String: Any]])
+        #expect(images.count == count)
+        for image in images {
+            let path = try #require(image["image"] as? String)
+            let fsck = try Ran("toymq-fsck", ["--json", out + "/" + path])
+            #expect(fsck.exitCode == (image["exit"] as? NSNumber)?.int32Value, "\(path)")
+            let report = try #require(
+                try JSONSerialization.jsonObject(with: Data(fsck.output.utf8)) as? [String: Any])
+            #expect(report["verdict"] as? String == image["verdict"] as? String, "\(path)")
+        }
+    }
+
+    @Test func aDirectoryWithSomethingInItIsLeftAlone() throws {
+        let folder = try Folder()
+        try Data("mine".utf8).write(to: folder.url.appendingPathComponent("file"))
+        let ran = try Ran("toymq-fuzzgen", [folder.url.path, "--count", "1"])
+        #expect(ran.exitCode == 2)
+        #expect(ran.error.contains("not empty"))
+        #expect(try contents(folder.url.path).count == 1)
+        let onto = try Ran("toymq-fuzzgen", [folder.path("file"), "--count", "1"])
+        #expect(onto.exitCode == 2)
+        #expect(try Ran("toymq-fuzzgen", [folder.path("no/where")]).exitCode == 2)
+    }
+
+    @Test(arguments: [[], ["out", "--count", "0"], ["out", "--seed", "x"], ["out", "--what"]])
+    func wrongUsageIsExit64(_ arguments: [String]) throws {
+        let ran = try Ran("toymq-fuzzgen", arguments)
+        #expect(ran.exitCode == 64)
+        #expect(!ran.error.isEmpty)
+    }
+}
