@@ -38,7 +38,7 @@ func exploreAll(_ arguments: Arguments) {
     let jobs = Job.all(seed: arguments.seed)
     let failures = Monitor(0)
     let results = Job.run(jobs, arguments.effort, threads: arguments.threads) { job, result in
-        tell("\(result.states) states: \(job.name)")
+        tell("\(result.states) states in \(Int(result.seconds.rounded())) s: \(job.name)")
         for failure in result.failures { tell("FAILED \(failure)") }
         if let first = result.failures.first {
             print(

@@ -34,6 +34,7 @@ package struct Job: Sendable {
     package struct Result: Sendable {
         package let states: Int
         package let failures: [Exploration.Failure]
+        package let seconds: Double
     }
 
     /// Tells it from all others: for people, and to play it again.
@@ -56,6 +57,7 @@ package struct Job: Sendable {
         _ effort: Effort, failureLimit: Int = 3,
         watch: (state: Int, tell: @Sendable (String) -> Void)? = nil
     ) -> Result {
+        let start = ContinuousClock.now
         let limit = trial == .crashes ? effort.outcomes : effort.faultOutcomes
         let exploration = Exploration(
             seed: seed, limit: max(limit / workload.cost, 1), unitBytes: unitBytes,
@@ -77,7 +79,9 @@ package struct Job: Sendable {
             exploration.exploreReads(
                 name, options: workload.options, bits: effort.bits, workload.body)
         }
-        return Result(states: exploration.states, failures: exploration.failures)
+        return Result(
+            states: exploration.states, failures: exploration.failures,
+            seconds: (ContinuousClock.now - start) / .seconds(1))
     }
 
     /// Plays jobs on several threads; the results are in the order of the jobs. `done` is called

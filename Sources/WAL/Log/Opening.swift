@@ -245,6 +245,9 @@ struct Opening {
         let position =
             found.endPosition ?? host.options.startPosition()
         let timestamp = max(found.lastTimestamp ?? 0, host.options.clock())
+        // Whoever sealed the last segment may have been killed before its new name was forced. If a
+        // power cut then took that but left the name of the file made now, it would have neither.
+        if !Mutant.renameNotSynced.isOn { try Force.names(in: directory, of: disk) }
         let made = try host.withDescriptors(for: nil) { () throws(DiskError) in
             try SegmentMaker.make(
                 in: directory, of: disk, id: found.nextID, position: position,
