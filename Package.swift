@@ -31,7 +31,10 @@ let package = Package(
     traits: [
         .trait(
             name: "LibFuzzer",
-            description: "Builds WALFuzz for libFuzzer, which has a main of its own: tools/fuzz.")
+            description: "Builds WALFuzz for libFuzzer, which has a main of its own: tools/fuzz."),
+        .trait(
+            name: "Mutants",
+            description: "Mistakes built into the log, for tools/mutants. No release has them."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -116,10 +119,15 @@ let package = Package(
 
         // Tests only: a disk in memory that loses power, and what explores every crash on it.
         .target(
-            name: "Simulation", dependencies: ["WAL", systemPackage], path: "Tests/Simulation",
-            swiftSettings: strict),
+            name: "Simulation", dependencies: ["WAL", "DataDirectory", systemPackage],
+            path: "Tests/Simulation", swiftSettings: strict),
+        // Tests only: the exploration as a program, for optimised builds. tools/crash runs it.
+        .executableTarget(
+            name: "crash-explorer", dependencies: ["WAL", "Simulation", systemPackage],
+            path: "Tests/CrashExplorer", swiftSettings: strict),
         .testTarget(
-            name: "CrashTests", dependencies: ["WAL", "Simulation", systemPackage],
+            name: "CrashTests",
+            dependencies: ["WAL", "DataDirectory", "Simulation", systemPackage],
             swiftSettings: strict),
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(

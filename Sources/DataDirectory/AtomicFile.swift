@@ -32,13 +32,14 @@ package enum AtomicFile {
             defer { file.close() }
             try file.writeAll(bytes, at: 0)
             // Before the rename: a name may be durable before the bytes that it leads to.
-            try file.sync(.everything)
+            if !Mutant.offsetsNotSynced.isOn { try file.sync(.everything) }
             try disk.rename(temporary, to: path)
         } catch {
             // The space is given back if that can be done; the first error is the one to tell.
             try? disk.remove(temporary)
             throw error
         }
+        if Mutant.offsetsRenameNotSynced.isOn { return }
         try disk.syncDirectory(path.parentDirectory)
     }
 }

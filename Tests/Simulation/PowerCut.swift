@@ -1,15 +1,16 @@
-/// Enumerates what a power cut may leave of a state: every subset of what no sync has covered,
+/// Enumerates what a power cut may leave of a state: every combination of what no sync has covered,
 /// where their number allows, and seeded samples beyond.
 ///
-/// - Writes: each unit of `unitBytes` that was touched has its old content or the new one. What was
-///   never forced before is zeros or garbage where it is missing.
-/// - Size: the old or the new one.
+/// - Writes: each unit of `unitBytes` that was touched has its content as last synced, or as it was
+///   after any of the writes since. What was never forced before is zeros or garbage where it is
+///   missing, or some of it the one and some the other.
+/// - Size: that last synced or any since, with or without the content, and at unit boundaries between.
 /// - The last write may be torn at any byte.
 /// - Names: each change of a directory is there or not; a rename is there whole or not at all.
 package struct PowerCut: Sendable {
     /// 512 for a sector, 4096 for a page; smaller units find more.
     package var unitBytes = 512
-    /// At most so many outcomes a state.
+    /// At most so many outcomes a state, and so many tears a write.
     package var limit: Int
 
     package init(unitBytes: Int = 512, limit: Int) {
@@ -17,165 +18,106 @@ package struct PowerCut: Sendable {
         self.limit = limit
     }
 
-    /// One thing that may be or not be.
-    private enum Choice {
-        case unit(SimulatedState.InodeNumber, Int)
-        case size(SimulatedState.InodeNumber)
-        case name(SimulatedState.InodeNumber, Int)
-        /// Missing new units are garbage, not zeros.
-        case garbage(SimulatedState.InodeNumber)
-    }
-
-    private func choices(_ state: SimulatedState) -> [Choice] {
-        var choices: [Choice] = []
-        for (number, inode) in state.inodes.sorted(by: { $0.key < $1.key }) {
-            switch inode {
-            case .file(let file) where file.isDirty:
-                var units = Set<Int>()
-                for write in file.pending {
-                    let last = write.offset + write.bytes.count - 1
-                    for unit in write.offset / unitBytes...last / unitBytes { units.insert(unit) }
-                }
-                choices += units.sorted().map { .unit(number, $0) }
-                if file.cached.count != file.forced.count {
-                    choices.append(.size(number))
-                    if file.cached.count > file.forced.count, !units.isEmpty {
-                        choices.append(.garbage(number))
-                    }
-                }
-            case .directory(let directory):
-                choices += directory.pending.indices.map { .name(number, $0) }
-            default: break
-            }
-        }
-        return choices
-    }
-
-    /// Calls `body` with each outcome; `label` tells how to play it again.
+    /// Calls `body` with each outcome; the label tells them apart.
     package func forEachOutcome<R: RandomNumberGenerator>(
         of state: SimulatedState, using random: inout R,
         _ body: (SimulatedState, String) throws -> Void
     ) rethrows {
-        let choices = choices(state)
-        let isExhaustive = choices.count < 20 && (1 << choices.count) <= limit
-        let count = isExhaustive ? 1 << choices.count : limit
-        for number in 0..<count {
-            let picks: [Bool]
-            if isExhaustive {
-                picks = choices.indices.map { number >> $0 & 1 == 1 }
-            } else if number == 0 {
-                picks = choices.map { _ in false }
-            } else if number == 1 {
-                picks = choices.map { _ in true }
-            } else {
-                picks = choices.map { _ in Bool.random(using: &random) }
-            }
-            let seed = UInt64.random(in: 0 ... .max, using: &random)
-            let outcome = self.outcome(of: state, choices, picks, seed)
-            try body(outcome, "cut \(picks.map { $0 ? "1" : "0" }.joined()) garbage \(seed)")
+        let platter = Platter(state, unitBytes: unitBytes)
+        let counts = platter.alternatives
+        let all = counts.reduce(1) { product, count in
+            product > limit ? product : product * count
         }
-        try forEachTear(of: state, choices, using: &random, body)
+        for number in 0..<min(all, limit) {
+            let picks =
+                all <= limit
+                ? PowerCut.digits(number, counts)
+                : PowerCut.sample(number, counts, using: &random)
+            let seed = UInt64.random(in: 0 ... .max, using: &random)
+            try body(
+                platter.outcome(picks, seed: seed),
+                "power cut \(PowerCut.label(picks, counts)), garbage \(seed)")
+        }
+        try forEachTear(of: state, using: &random, body)
+    }
+
+    /// What is left when nothing that no sync has covered reached the platter.
+    package static func harshest(_ state: SimulatedState) -> SimulatedState {
+        let platter = Platter(state, unitBytes: 512)
+        return platter.outcome(platter.alternatives.map { _ in 0 }, seed: 0)
+    }
+
+    /// `number` in the mixed radix of `counts`.
+    private static func digits(_ number: Int, _ counts: [Int]) -> [Int] {
+        var rest = number
+        return counts.map { count in
+            defer { rest /= count }
+            return rest % count
+        }
+    }
+
+    /// One of several shapes: a crash that leaves all but one sector finds other faults than one
+    /// that leaves half of them.
+    private static func sample<R: RandomNumberGenerator>(
+        _ number: Int, _ counts: [Int], using random: inout R
+    ) -> [Int] {
+        let newest = counts.map { $0 - 1 }
+        switch number {
+        case 0: return counts.map { _ in 0 }
+        case 1: return newest
+        default: break
+        }
+        let odd = Int.random(in: counts.indices, using: &random)
+        switch number % 4 {
+        case 0:
+            var picks = newest
+            picks[odd] = Int.random(in: 0..<counts[odd], using: &random)
+            return picks
+        case 1: return counts.indices.map { $0 < odd ? newest[$0] : 0 }
+        case 2:
+            // Mostly there, or mostly not.
+            let share = Double.random(in: 0...1, using: &random)
+            return newest.map { Double.random(in: 0...1, using: &random) < share ? $0 : 0 }
+        default: return counts.map { Int.random(in: 0..<$0, using: &random) }
+        }
+    }
+
+    private static func label(_ picks: [Int], _ counts: [Int]) -> String {
+        if picks.count > 96 { return "with \(picks.count) choices" }
+        return zip(picks, counts).map { "\($0)/\($1 - 1)" }.joined(separator: " ")
     }
 
     /// The last write of each file, torn: the first bytes are there, the rest is not.
     private func forEachTear<R: RandomNumberGenerator>(
-        of state: SimulatedState, _ choices: [Choice], using random: inout R,
+        of state: SimulatedState, using random: inout R,
         _ body: (SimulatedState, String) throws -> Void
     ) rethrows {
         for (number, inode) in state.inodes.sorted(by: { $0.key < $1.key }) {
-            guard case .file(let file) = inode, let last = file.pending.last,
-                last.bytes.count > 1
+            guard case .file(let file) = inode, case .write(let last)? = file.pending.last,
+                !last.isLost, last.bytes.count > 1
             else { continue }
-            let tears = min(last.bytes.count - 1, max(limit / 8, 1))
+            let places = last.bytes.count - 1
+            let tears = min(places, limit)
             for tear in 0..<tears {
                 let at =
-                    tears == last.bytes.count - 1
-                    ? tear + 1 : Int.random(in: 1..<last.bytes.count, using: &random)
+                    tears == places ? tear + 1 : Int.random(in: 1...places, using: &random)
                 var torn = state
-                var changed = file
-                changed.pending[changed.pending.count - 1].bytes = Array(last.bytes.prefix(at))
-                let isLonger = file.cached.count > file.forced.count
-                changed.cached = file.forced
-                if isLonger {
-                    SimulatedState.resize(&changed.cached, to: last.offset + at)
-                } else {
-                    SimulatedState.resize(&changed.cached, to: file.cached.count)
+                var bytes = file.forced
+                for change in file.pending.dropLast() { SimulatedState.apply(change, to: &bytes) }
+                // With the size that the whole write would have given it, every other time.
+                if tear % 2 == 0, bytes.count < last.end {
+                    SimulatedState.resize(&bytes, to: last.end)
                 }
-                torn.inodes[number] = .file(changed)
-                let all = choices.map { _ in true }
-                try body(outcome(of: torn, choices, all, 0), "tear at \(at) of inode \(number)")
+                let part = SimulatedState.Write(
+                    offset: last.offset, bytes: Array(last.bytes.prefix(at)))
+                SimulatedState.apply(.write(part), to: &bytes)
+                torn.inodes[number] = .file(.init(forced: bytes, modified: file.modified))
+                let platter = Platter(torn, unitBytes: unitBytes)
+                try body(
+                    platter.outcome(platter.alternatives.map { $0 - 1 }, seed: 0),
+                    "power cut, last write to inode \(number) torn at \(at)")
             }
         }
-    }
-
-    private func outcome(
-        of state: SimulatedState, _ choices: [Choice], _ picks: [Bool], _ seed: UInt64
-    ) -> SimulatedState {
-        var units: [SimulatedState.InodeNumber: Set<Int>] = [:]
-        var sizes = Set<SimulatedState.InodeNumber>()
-        var garbage = Set<SimulatedState.InodeNumber>()
-        var names: [SimulatedState.InodeNumber: Set<Int>] = [:]
-        for (choice, isPicked) in zip(choices, picks) where isPicked {
-            switch choice {
-            case .unit(let inode, let unit): units[inode, default: []].insert(unit)
-            case .size(let inode): sizes.insert(inode)
-            case .garbage(let inode): garbage.insert(inode)
-            case .name(let inode, let index): names[inode, default: []].insert(index)
-            }
-        }
-        var result = state
-        for (number, inode) in state.inodes {
-            switch inode {
-            case .file(let file) where file.isDirty:
-                result.inodes[number] = .file(
-                    platter(
-                        file, units[number] ?? [], newSize: sizes.contains(number),
-                        garbage: garbage.contains(number) ? seed &+ number : nil))
-            case .directory(var directory) where !directory.pending.isEmpty:
-                var kept = directory.forced
-                for (index, change) in directory.pending.enumerated()
-                where names[number]?.contains(index) ?? false {
-                    SimulatedState.apply(change, to: &kept)
-                }
-                directory.cached = kept
-                directory.forced = kept
-                directory.pending = []
-                result.inodes[number] = .directory(directory)
-            default: break
-            }
-        }
-        return result
-    }
-
-    /// The file after the cut: forced bytes, and of the pending ones the units that were picked.
-    private func platter(
-        _ file: SimulatedState.File, _ units: Set<Int>, newSize: Bool, garbage: UInt64?
-    ) -> SimulatedState.File {
-        var bytes = file.forced
-        let size = newSize ? file.cached.count : file.forced.count
-        let old = bytes.count
-        SimulatedState.resize(&bytes, to: max(size, old))
-        if let garbage, bytes.count > old {
-            var random = SplitMix(seed: garbage)
-            let touched = Set(
-                file.pending.flatMap { write in
-                    write.offset / unitBytes...(write.offset + write.bytes.count - 1) / unitBytes
-                })
-            for unit in touched.sorted() where !units.contains(unit) {
-                let begin = max(unit * unitBytes, old)
-                for at in begin..<max(begin, min((unit + 1) * unitBytes, bytes.count)) {
-                    bytes[at] = UInt8.random(in: 0...255, using: &random)
-                }
-            }
-        }
-        for write in file.pending {
-            for at in write.offset..<write.offset + write.bytes.count
-            where at < bytes.count && units.contains(at / unitBytes) {
-                bytes[at] = write.bytes[at - write.offset]
-            }
-        }
-        SimulatedState.resize(&bytes, to: size)
-        return SimulatedState.File(cached: bytes, forced: bytes, modified: file.modified)
     }
 }
 

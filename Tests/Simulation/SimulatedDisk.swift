@@ -7,6 +7,8 @@ package final class SimulatedDisk: Disk {
     /// A call that changes something, in the order of a run.
     package enum Call: Hashable, Sendable, CustomStringConvertible {
         case write(String, Int)
+        /// The first bytes of a write, of so many: where a process may be killed.
+        case partOfWrite(String, Int, of: Int)
         case truncate(String, Int)
         case sync(String)
         case create(String)
@@ -19,6 +21,7 @@ package final class SimulatedDisk: Disk {
         package var description: String {
             switch self {
             case .write(let name, let count): "write \(name) \(count)"
+            case .partOfWrite(let name, let part, let count): "write \(name) \(part) of \(count)"
             case .truncate(let name, let size): "truncate \(name) \(size)"
             case .sync(let name): "sync \(name)"
             case .create(let name): "create \(name)"
@@ -41,25 +44,36 @@ package final class SimulatedDisk: Disk {
         case syncLosesPages
     }
 
+    /// What a read does instead of succeeding.
+    package enum ReadFault: Hashable, Sendable {
+        /// Nothing happens but the error.
+        case fails(Errno)
+        /// One bit of what was read, counted from its beginning and around its end, is wrong.
+        case flips(bit: Int)
+    }
+
     private struct Inner: Sendable {
         var state: SimulatedState
         var calls: [Call] = []
         var faults: [Int: Fault] = [:]
+        var reads = 0
+        var readFaults: [Int: ReadFault] = [:]
         var locks = Set<SimulatedState.InodeNumber>()
-        /// Which process is running: descriptors and locks of earlier ones are void.
-        var process = 0
     }
 
     private let inner: Monitor<Inner>
     private let observer: (@Sendable (SimulatedState, Call) -> Void)?
+    /// Within a write the observer is shown so many of its parts at most.
+    private let partsOfWrites: Int
 
     /// - Parameter observer: is shown the state before each call that changes something, after
-    ///   all earlier ones.
+    ///   all earlier ones, and in the midst of a write. Called on the thread that makes the call.
     package init(
-        _ state: SimulatedState = SimulatedState(),
+        _ state: SimulatedState = SimulatedState(), partsOfWrites: Int = 3,
         observer: (@Sendable (SimulatedState, Call) -> Void)? = nil
     ) {
         inner = Monitor(Inner(state: state))
+        self.partsOfWrites = partsOfWrites
         self.observer = observer
     }
 
@@ -71,7 +85,24 @@ package final class SimulatedDisk: Disk {
         inner.withLock { $0.faults[call] = fault }
     }
 
-    fileprivate func perform<R>(
+    /// How many reads there were.
+    package var reads: Int { inner.withLock { $0.reads } }
+
+    /// Has the n-th read (0 is the first) end otherwise.
+    package func inject(_ fault: ReadFault, atRead read: Int) {
+        inner.withLock { $0.readFaults[read] = fault }
+    }
+
+    /// The process that had files open and locks is killed, or the power is cut, which leaves
+    /// `state`.
+    package func endProcess(leaving state: SimulatedState? = nil) {
+        inner.withLock { inner in
+            inner.locks = []
+            if let state { inner.state = state }
+        }
+    }
+
+    func perform<R>(
         _ call: Call, _ path: FilePath, _ operation: DiskError.Operation,
         _ body: (inout SimulatedState) -> Result<R, Errno>
     ) throws(DiskError) -> R {
@@ -90,20 +121,29 @@ package final class SimulatedDisk: Disk {
     }
 
     /// A process may be killed in the middle of a write: the cache then has its first bytes.
-    fileprivate func showPartialWrites(
-        _ bytes: [UInt8], _ inode: UInt64, _ offset: Int, _ call: Call
-    ) {
+    func showPartialWrites(_ bytes: [UInt8], _ inode: UInt64, _ offset: Int, _ name: String) {
         guard let observer, bytes.count > 1 else { return }
-        for count in Set([1, bytes.count / 2, bytes.count - 1]).sorted() {
+        let places = bytes.count - 1
+        let parts = min(places, partsOfWrites)
+        for part in 0..<parts {
+            // The first byte, all but the last, and as many as are asked for evenly between.
+            let count = parts == 1 ? places : 1 + part * (places - 1) / (parts - 1)
             var partly = inner.withLock { $0.state }
             partly.write(Array(bytes.prefix(count)), to: inode, at: offset)
-            observer(partly, call)
+            observer(partly, .partOfWrite(name, count, of: bytes.count))
         }
     }
 
-    fileprivate func fault() -> Fault? { inner.withLock { $0.faults[$0.calls.count] } }
+    func fault() -> Fault? { inner.withLock { $0.faults[$0.calls.count] } }
 
-    fileprivate func read<R: Sendable>(_ body: (SimulatedState) -> R) -> R {
+    func nextReadFault() -> ReadFault? {
+        inner.withLock { inner in
+            defer { inner.reads += 1 }
+            return inner.readFaults[inner.reads]
+        }
+    }
+
+    func read<R: Sendable>(_ body: (SimulatedState) -> R) -> R {
         inner.withLock { body($0.state) }
     }
 
@@ -153,7 +193,7 @@ package final class SimulatedDisk: Disk {
         read { state in state.resolve(path).map { SimulatedDisk.status(state, $0) } }
     }
 
-    fileprivate static func status(_ state: SimulatedState, _ inode: UInt64) -> FileStatus {
+    static func status(_ state: SimulatedState, _ inode: UInt64) -> FileStatus {
         let file = state.file(inode)
         return FileStatus(
             kind: file == nil ? .directory : .file, size: UInt64(file?.cached.count ?? 0),
@@ -250,71 +290,4 @@ private final class SimulatedLock: DiskLock {
         }
         if held { disk.unlock(inode) }
     }
-}
-
-private final class SimulatedFile: DiskFile {
-    private let disk: SimulatedDisk
-    private let inode: UInt64
-    let path: FilePath
-    private var name: String { path.lastComponent?.string ?? "" }
-
-    init(_ disk: SimulatedDisk, _ inode: UInt64, _ path: FilePath) {
-        self.disk = disk
-        self.inode = inode
-        self.path = path
-    }
-
-    func status() throws(DiskError) -> FileStatus {
-        disk.read { SimulatedDisk.status($0, inode) }
-    }
-
-    func read(
-        at offset: UInt64, upTo limit: Int, into buffer: inout ByteBuffer
-    ) throws(DiskError) -> Int {
-        let bytes = disk.read { state -> [UInt8] in
-            guard let file = state.file(inode), offset < UInt64(file.cached.count) else {
-                return []
-            }
-            let end = min(file.cached.count, Int(offset) + limit)
-            return Array(file.cached[Int(offset)..<end])
-        }
-        buffer.append(bytes)
-        return bytes.count
-    }
-
-    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int {
-        var copy = bytes.copied()
-        if case .short(let count)? = disk.fault(), count < copy.count {
-            copy.removeLast(copy.count - count)
-        }
-        let written = copy
-        disk.showPartialWrites(written, inode, Int(offset), .write(name, written.count))
-        return try disk.perform(.write(name, written.count), path, .write) {
-            (state) -> Result<Int, Errno> in
-            state.write(written, to: inode, at: Int(offset))
-            return .success(written.count)
-        }
-    }
-
-    func truncate(to size: UInt64) throws(DiskError) {
-        try disk.perform(.truncate(name, Int(size)), path, .truncate) {
-            (state) -> Result<Void, Errno> in
-            state.truncate(inode, to: Int(size))
-            return .success(())
-        }
-    }
-
-    func sync(_ extent: SyncExtent) throws(DiskError) {
-        let losesPages = disk.fault() == .syncLosesPages
-        try disk.perform(.sync(name), path, .sync) { (state) -> Result<Void, Errno> in
-            if losesPages {
-                state.failSync(inode)
-                return .failure(.ioError)
-            }
-            state.sync(inode)
-            return .success(())
-        }
-    }
-
-    func close() {}
 }

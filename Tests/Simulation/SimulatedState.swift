@@ -1,29 +1,10 @@
 package import SystemPackage
+package import WAL
 
 /// Everything a simulated disk holds, as a value: a copy is a snapshot. What is forced is kept apart
 /// from what only the cache has, so that a power cut can be played from any snapshot.
 package struct SimulatedState: Sendable {
     package typealias InodeNumber = UInt64
-
-    /// A write that no sync has covered yet.
-    package struct Write: Sendable {
-        package var offset: Int
-        package var bytes: [UInt8]
-    }
-
-    /// A file: what the cache shows, and what the platter has.
-    package struct File: Sendable {
-        package var cached: [UInt8] = []
-        package var forced: [UInt8] = []
-        /// Writes since the last sync, oldest first.
-        package var pending: [Write] = []
-        /// The size changed since the last sync.
-        package var sizeIsPending = false
-        /// The smallest size since the last sync, if the file was cut: what stood behind it is gone
-        /// once that is forced, whatever was written there since.
-        package var cutTo: Int?
-        package var modified: Int64 = 0
-    }
 
     /// A change of names that no sync of the directory has covered yet.
     package enum NameChange: Sendable {
@@ -81,12 +62,12 @@ package struct SimulatedState: Sendable {
         return nil
     }
 
-    /// The bytes that the cache shows for a path.
-    package func bytes(_ path: FilePath) -> [UInt8]? {
-        resolve(path).flatMap { file($0) }?.cached
-    }
+    package func file(at path: FilePath) -> File? { resolve(path).flatMap { file($0) } }
 
-    // MARK: Changes
+    /// The bytes that the cache shows for a path.
+    package func bytes(_ path: FilePath) -> [UInt8]? { file(at: path)?.cached }
+
+    // MARK: Names
 
     package mutating func change(_ inode: InodeNumber, _ name: NameChange) {
         guard case .directory(var directory)? = inodes[inode] else { return }
@@ -112,86 +93,39 @@ package struct SimulatedState: Sendable {
         inodes[inode] = .directory(directory)
     }
 
+    // MARK: Content
+
     package mutating func write(_ bytes: [UInt8], to inode: InodeNumber, at offset: Int) {
-        guard case .file(var file)? = inodes[inode], !bytes.isEmpty else { return }
-        inodes[inode] = nil
-        let end = offset + bytes.count
-        if file.cached.count < end {
-            file.cached += [UInt8](repeating: 0, count: end - file.cached.count)
-            file.sizeIsPending = true
-        }
-        file.cached.replaceSubrange(offset..<end, with: bytes)
-        file.pending.append(Write(offset: offset, bytes: bytes))
-        ticks += 1
-        file.modified = ticks
-        inodes[inode] = .file(file)
+        guard !bytes.isEmpty else { return }
+        changeFile(inode, isNews: true) { $0.write(bytes, at: offset) }
     }
 
     package mutating func truncate(_ inode: InodeNumber, to size: Int) {
-        guard case .file(var file)? = inodes[inode] else { return }
-        inodes[inode] = nil
-        if size < file.cached.count {
-            file.cached.removeLast(file.cached.count - size)
-            file.cutTo = min(file.cutTo ?? size, size)
-        } else {
-            file.cached += [UInt8](repeating: 0, count: size - file.cached.count)
-        }
-        // A write that was not forced and is cut off again never gets to the platter.
-        file.pending = file.pending.compactMap { write in
-            guard write.offset < size else { return nil }
-            var kept = write
-            if write.offset + write.bytes.count > size {
-                kept.bytes.removeLast(write.offset + write.bytes.count - size)
-            }
-            return kept
-        }
-        file.sizeIsPending = true
-        ticks += 1
-        file.modified = ticks
-        inodes[inode] = .file(file)
+        changeFile(inode, isNews: true) { $0.resize(to: size) }
     }
 
     /// What a sync that succeeds does: pending writes reach the platter, and the size.
-    package mutating func sync(_ inode: InodeNumber) {
-        guard case .file(var file)? = inodes[inode] else { return }
-        inodes[inode] = nil
-        file.force()
-        inodes[inode] = .file(file)
+    package mutating func sync(_ inode: InodeNumber, _ extent: SyncExtent = .everything) {
+        changeFile(inode, isNews: false) { $0.force(extent) }
     }
 
     /// What a sync that fails may do: the pages are marked clean, and a later sync that succeeds
     /// does not bring them to the platter.
     package mutating func failSync(_ inode: InodeNumber) {
+        changeFile(inode, isNews: false) { $0.losePending() }
+    }
+
+    private mutating func changeFile(
+        _ inode: InodeNumber, isNews: Bool, _ body: (inout File) -> Void
+    ) {
         guard case .file(var file)? = inodes[inode] else { return }
+        // Taken out first: the bytes are changed in place and not copied.
         inodes[inode] = nil
-        file.pending = []
+        if isNews {
+            ticks += 1
+            file.modified = ticks
+        }
+        body(&file)
         inodes[inode] = .file(file)
-    }
-}
-
-extension SimulatedState.File {
-    mutating func force() {
-        if let cutTo { SimulatedState.resize(&forced, to: min(cutTo, forced.count)) }
-        cutTo = nil
-        SimulatedState.resize(&forced, to: cached.count)
-        for write in pending where write.offset < forced.count {
-            let count = min(write.bytes.count, forced.count - write.offset)
-            forced.replaceSubrange(
-                write.offset..<write.offset + count, with: write.bytes.prefix(count))
-        }
-        pending = []
-        sizeIsPending = false
-    }
-
-    var isDirty: Bool { !pending.isEmpty || sizeIsPending }
-}
-
-extension SimulatedState {
-    static func resize(_ bytes: inout [UInt8], to size: Int) {
-        if size < bytes.count {
-            bytes.removeLast(bytes.count - size)
-        } else {
-            bytes += [UInt8](repeating: 0, count: size - bytes.count)
-        }
     }
 }

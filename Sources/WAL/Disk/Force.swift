@@ -6,11 +6,13 @@ package enum Force {
     /// Forces a file. A failure is final for the log: after it the pages may be marked clean and
     /// yet not be on the disk, so that a second, successful call would prove nothing.
     package static func file(_ file: any DiskFile, _ extent: SyncExtent) throws(DiskError) {
+        if Mutant.syncLeftOut.isOn, extent == .data { return }
         try file.sync(extent)
     }
 
     /// Forces the names in a directory.
     package static func names(in directory: FilePath, of disk: any Disk) throws(DiskError) {
+        if Mutant.directoryNotSynced.isOn { return }
         try disk.syncDirectory(directory)
     }
 

@@ -126,7 +126,7 @@ private struct BatchContent: ~Copyable {
         noteLandmark()
         let place = FrameEncoder.Place(
             id: nextID, position: position &+ UInt64(bytes.count), timestamp: timestamp,
-            commitIndex: frames)
+            commitIndex: Mutant.commitIndexAlwaysZero.isOn ? 0 : frames)
         FrameEncoder.append(message, frameBytes: frameBytes, at: place, to: &bytes)
         note(completion)
         nextID += 1

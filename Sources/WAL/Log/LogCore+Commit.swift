@@ -67,6 +67,7 @@ extension LogCore {
         var writer = taken
         do {
             try unparkIfNeeded(&writer)
+            beforeWrite(batch)
             try write(batch, &writer)
         } catch {
             fail(batch, &writer, error)

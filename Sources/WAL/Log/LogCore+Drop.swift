@@ -34,7 +34,7 @@ extension LogCore {
                 throw .unreadable(error)
             }
             // A crash must not find a later segment gone and an earlier one there.
-            try forceDrop()
+            if !Mutant.dropNotSynced.isOn { try forceDrop() }
         }
     }
 
@@ -43,7 +43,7 @@ extension LogCore {
             try check(state)
             guard state.segments.count >= 2 else { return nil }
             let next = state.segments[1].segment.firstID
-            guard next <= id else { return nil }
+            guard next <= id || Mutant.droppedTooMuch.isOn else { return nil }
             // Without the newest sealed segment an empty active one would be all that tells how
             // far the ids have come.
             if state.segments.count == 2, state.durableNextID == next { return nil }

@@ -18,6 +18,11 @@ public final class LogHost: Sendable {
         public var openLogs = 4_096
         /// The wall clock, nanoseconds since 1970.
         public var clock: @Sendable () -> UInt64 = { System.realtime() }
+        /// Where the positions of a new log begin. Nobody outside may be able to tell: only tests
+        /// that have to come out the same each time choose it.
+        package var startPosition: @Sendable () -> UInt64 = {
+            UInt64.random(in: 0..<FrameLayout.firstPositionLimit)
+        }
 
         /// The defaults.
         public init() {}
@@ -98,9 +103,10 @@ public final class LogHost: Sendable {
         if isFirst { queue.signal() }
     }
 
-    /// Does one piece of scheduled work on the calling thread; false if there is none.
-    package func step() -> Bool {
-        let work = queue.withLock { $0.takeWork(now: .max) }
+    /// Does one piece of scheduled work on the calling thread; false if there is none. `now`
+    /// decides which idle logs are due: all of them, or with 0 none.
+    package func step(now: UInt64 = .max) -> Bool {
+        let work = queue.withLock { $0.takeWork(now: now) }
         guard case .some(.some(let work)) = work else { return false }
         work()
         return true

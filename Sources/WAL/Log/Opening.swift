@@ -191,18 +191,19 @@ struct Opening {
         var size = try file.status().size
         switch summary.verdict {
         case .torn:
+            if Mutant.cutBeforeEvidence.isOn { try cutEarly(file, to: summary.end) }
             let kept = try TailCut.setAside(
                 file, from: summary.end, position: base &+ summary.end, directory: directory,
                 disk: disk)
-            try TailCut.cut(file, to: summary.end)
+            if !Mutant.tailNotCut.isOn { try TailCut.cut(file, to: summary.end) }
             let reason = found.findings.first { $0.kind == .tornTail }?.detail ?? ""
             tail = .torn(bytes: size - summary.end, keptIn: kept, reason: reason)
             size = summary.end
         case .zeroTail: tail = .zeros(bytes: size - summary.end)
         case .clean, .damaged, .newer, .error: break
         }
-        try rewrite(file, from: found.unprovenFrom, to: summary.end)
-        try Force.file(file, .everything)
+        try rewrite(file, from: found.unprovenFrom, to: summary.end, base: base)
+        if !Mutant.recoveryNotSynced.isOn { try Force.file(file, .everything) }
         let segment = Segment(
             name: .active, firstID: summary.firstID ?? 0, base: base,
             inode: try file.status().inode)
@@ -216,26 +217,33 @@ struct Opening {
     /// after a sync that failed: they are written again, the same bytes in the same place, so that
     /// the sync that follows covers them.
     private func rewrite(
-        _ file: any DiskFile, from start: UInt64, to end: UInt64
+        _ file: any DiskFile, from start: UInt64, to end: UInt64, base: UInt64
     ) throws(DiskError) {
+        if Mutant.recoveryNotRewritten.isOn { return }
+        var walker = FrameWalker(file, from: start, to: end)
         var buffer = ByteBuffer()
         var offset = start
         while offset < end {
             buffer.reset()
-            let count = Int(min(end - offset, UInt64(FrameWalker.chunkBytes)))
-            let got = try file.readFully(at: offset, count: count, into: &buffer)
-            guard got > 0 else {
-                throw DiskError(operation: .read, path: file.path, errno: .ioError)
+            while walker.offset < end, buffer.count < FrameWalker.chunkBytes {
+                // Checked again as it is read: a bit that comes back wrong must not be written.
+                guard case .frame = try walker.next(id: nil, base: base) else {
+                    throw DiskError(operation: .read, path: file.path, errno: .ioError)
+                }
+                buffer.append(walker.frameBytes)
             }
             try file.writeAll(buffer.bytes, at: offset)
-            offset += UInt64(got)
+            offset += UInt64(buffer.count)
         }
     }
 
     private func makeActive(_ found: Examination, exists: Bool) throws(DiskError) -> OpenedActive {
         let position =
-            found.endPosition ?? UInt64.random(in: 0..<FrameLayout.firstPositionLimit)
+            found.endPosition ?? host.options.startPosition()
         let timestamp = max(found.lastTimestamp ?? 0, host.options.clock())
+        // Whoever sealed the last segment may have been killed before its new name was forced. If a
+        // power cut then took that but left the name of the file made now, it would have neither.
+        if !Mutant.renameNotSynced.isOn { try Force.names(in: directory, of: disk) }
         let made = try host.withDescriptors(for: nil) { () throws(DiskError) in
             try SegmentMaker.make(
                 in: directory, of: disk, id: found.nextID, position: position,
@@ -276,11 +284,13 @@ struct Opening {
             directory: directory, disk: disk, segmentBytes: options.segmentBytes,
             file: active.file, segment: active.segment, end: active.end, size: active.size,
             endsInMark: active.endsInMark)
+        var nextID = found.nextID
+        if Mutant.idReusedAfterCut.isOn, case .torn = active.tail, nextID > 0 { nextID -= 1 }
         var state = LogCore.State(
-            nextID: found.nextID, nextPosition: writer.durablePosition,
+            nextID: nextID, nextPosition: writer.durablePosition,
             segmentFill: active.end,
             lastTimestamp: found.lastTimestamp ?? 0, firstID: segments[0].segment.firstID,
-            durableNextID: found.nextID, durablePosition: writer.durablePosition,
+            durableNextID: nextID, durablePosition: writer.durablePosition,
             segments: segments)
         state.writer = writer
         state.lock = lock

@@ -73,6 +73,7 @@ struct SegmentWriter: Sendable {
             throw undo(error)
         }
         writeZerosAhead(file, behind: writtenEnd + UInt64(batch.byteCount))
+        if Mutant.markBeforeSync.isOn { writeEarlyMark(behind: batch) }
         try force(file)
         writtenEnd += UInt64(batch.byteCount)
         durableEnd = writtenEnd
@@ -115,6 +116,7 @@ struct SegmentWriter: Sendable {
     /// anything else is appended.
     private mutating func undo(_ cause: DiskError) -> Failure {
         guard let file else { return .final(cause) }
+        if Mutant.failedWriteNotCut.isOn { return .notWritten(cause) }
         do {
             try TailCut.cut(file, to: durableEnd)
         } catch {
@@ -132,6 +134,8 @@ struct SegmentWriter: Sendable {
         do {
             try Force.file(file, .data)
         } catch {
+            if Mutant.failedSyncRetried.isOn, (try? Force.file(file, .data)) != nil { return }
+            if Mutant.failedSyncForgotten.isOn { throw .notWritten(error) }
             throw .final(error)
         }
     }
@@ -172,12 +176,14 @@ struct SegmentWriter: Sendable {
         guard let file else { preconditionFailure("sealing without a segment") }
         let sealed = SegmentName.sealed(first: segment.firstID)
         do {
-            if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
+            if zeroedTo > writtenEnd, !Mutant.sealedWithZeros.isOn {
+                try file.truncate(to: writtenEnd)
+            }
         } catch {
             throw undo(error)
         }
         do {
-            try Force.file(file, .everything)
+            if !Mutant.sealNotSynced.isOn { try Force.file(file, .everything) }
         } catch {
             throw .final(error)
         }
@@ -196,7 +202,7 @@ struct SegmentWriter: Sendable {
 
     /// Forces the sealed segment's name, before the next segment takes the old one.
     private mutating func forceRename() throws(Failure) {
-        guard renameIsUnforced else { return }
+        guard renameIsUnforced, !Mutant.renameNotSynced.isOn else { return }
         do {
             try Force.names(in: directory, of: disk)
         } catch {
@@ -258,7 +264,7 @@ enum SegmentMaker {
         FrameEncoder.appendMark(
             at: .init(id: id, position: position, timestamp: timestamp), to: &mark)
         try file.writeAll(mark.bytes, at: 0)
-        try Force.file(file, .everything)
+        if !Mutant.segmentBeforeMark.isOn { try Force.file(file, .everything) }
         try Force.names(in: directory, of: disk)
         return (file, try file.status().inode)
     }

@@ -89,6 +89,7 @@ struct UnprovenFrames {
 
     /// `provenAt`: the durable bound from which on the frame is known durable.
     mutating func add(_ frame: DecodedFrame, at offset: UInt64) {
+        if Mutant.markNotRewritten.isOn, frame.isMark { return }
         // A mark takes no id: it is durable for certain once the message it announces is.
         let provenAt = frame.isMark ? frame.fields.id &+ 1 : frame.nextID
         entries.append((provenAt, offset))

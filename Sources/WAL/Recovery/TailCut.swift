@@ -7,7 +7,7 @@ package enum TailCut {
     package static func cut(_ file: any DiskFile, to end: UInt64) throws(DiskError) {
         try file.truncate(to: end)
         // The size has to shrink durably, too: fdatasync need not carry that.
-        try Force.file(file, .everything)
+        if !Mutant.cutNotSynced.isOn { try Force.file(file, .everything) }
     }
 
     /// Copies the bytes from `offset` to the end of `segment` into a file beside it and makes that
@@ -26,7 +26,7 @@ package enum TailCut {
                 let copy = try disk.open(path, .createNew)
                 defer { copy.close() }
                 try self.copy(segment, from: offset, to: size, into: copy)
-                try Force.file(copy, .everything)
+                if !Mutant.evidenceNotSynced.isOn { try Force.file(copy, .everything) }
                 try Force.names(in: directory, of: disk)
                 return path
             }
