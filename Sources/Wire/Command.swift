@@ -15,8 +15,8 @@ public enum Command: Hashable, Sendable {
     case hello(token: Range<Int>?)
     /// `PING`
     case ping
-    /// `INFO`
-    case info
+    /// `INFO`, or `INFO after=<topic>`: the topics behind that name, which may be empty.
+    case info(after: [UInt8]?)
     /// `QUIT`
     case quit
 }

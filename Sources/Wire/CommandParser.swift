@@ -80,7 +80,7 @@ public struct CommandParser: Hashable, Sendable {
         } else if bytes.holds("PING", at: verb) {
             result = CommandParser.alone(.ping, fields, "PING")
         } else if bytes.holds("INFO", at: verb) {
-            result = CommandParser.alone(.info, fields, "INFO")
+            result = CommandParser.info(bytes, fields)
         } else if bytes.holds("QUIT", at: verb) {
             result = CommandParser.alone(.quit, fields, "QUIT")
         } else {
@@ -100,6 +100,23 @@ public struct CommandParser: Hashable, Sendable {
         var fields = rest.duplicate()
         guard fields.isAtEnd() else { return .failure(Refusal(.invalid, "\(verb) stands alone")) }
         return .success(command)
+    }
+
+    private static func info(
+        _ bytes: Span<UInt8>, _ rest: borrowing Fields
+    ) -> Result<Command, Refusal> {
+        var fields = rest.duplicate()
+        guard let field = fields.next() else { return .success(.info(after: nil)) }
+        let name = "after="
+        guard bytes.begins(with: "after=", at: field), fields.isAtEnd() else {
+            return .failure(Refusal(.invalid, "it is INFO [after=<topic>]"))
+        }
+        let value = field.lowerBound + name.utf8.count..<field.upperBound
+        guard let topic = PercentEncoding.decode(bytes, at: value) else {
+            return .failure(
+                Refusal(.invalid, "an option's % is not followed by two hexadecimal digits"))
+        }
+        return .success(.info(after: topic))
     }
 
     private static func subscribe(_ rest: borrowing Fields) -> Result<Command, Refusal> {

@@ -60,6 +60,12 @@ public enum CommandWriter {
     public static func ping(to output: inout [UInt8]) { output.append("PING\n") }
     /// `INFO`
     public static func info(to output: inout [UInt8]) { output.append("INFO\n") }
+    /// `INFO after=<topic>`: the topics behind that name; all from the first for an empty one.
+    public static func info(after topic: String, to output: inout [UInt8]) {
+        output.append("INFO after=")
+        PercentEncoding.append(Array(topic.utf8), to: &output)
+        output.append(UInt8(ascii: "\n"))
+    }
     /// `QUIT`
     public static func quit(to output: inout [UInt8]) { output.append("QUIT\n") }
 }

@@ -20,6 +20,8 @@ struct CommandParserTests {
             NACK c1 18446744073709551615
             PING
             INFO
+            INFO after=
+            INFO after=a%2e
             QUIT
 
             """
@@ -27,7 +29,8 @@ struct CommandParserTests {
             heard(stream) == [
                 .hello(token: nil), publish("hello", topic: "orders"),
                 publish("", topic: "orders", key: "p:1"), .subscribe("orders", "c1"),
-                .acknowledge("c1", 0), .reject("c1", .max), .ping, .info, .quit, .rest(.clean),
+                .acknowledge("c1", 0), .reject("c1", .max), .ping, .info,
+                .infoAfter(""), .infoAfter("a."), .quit, .rest(.clean),
             ])
     }
 
@@ -95,7 +98,8 @@ struct CommandParserTests {
         arguments: [
             "", "   ", "pub t - 1", "NOISE a b", "SUB t", "SUB t c d", "SUB", "ACK c", "ACK c x",
             "ACK c -1", "ACK c 1 2", "ACK c 18446744073709551616", "ACK c 000000000000000000001",
-            "NACK c", "PING x", "INFO x", "QUIT now", "HELLO 2 x", "HELLO 2 AUTH",
+            "NACK c", "PING x", "INFO x", "INFO after=%", "INFO after=a b", "QUIT now", "HELLO 2 x",
+            "HELLO 2 AUTH",
             "HELLO 2 AUTH a b",
         ])
     func refused(line: String) {

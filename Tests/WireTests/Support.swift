@@ -8,6 +8,7 @@ enum Heard: Hashable, CustomStringConvertible {
     case reject(String, UInt64)
     case hello(token: String?)
     case ping, info, quit
+    case infoAfter(String)
     case refused(ErrorCode)
     case closed(ErrorCode)
     case rest(CommandParser.End)
@@ -22,6 +23,7 @@ enum Heard: Hashable, CustomStringConvertible {
         case .hello(let token): "HELLO \(token ?? "")"
         case .ping: "PING"
         case .info: "INFO"
+        case .infoAfter(let topic): "INFO after=\(topic)"
         case .quit: "QUIT"
         case .refused(let code): "refused \(code)"
         case .closed(let code): "closed \(code)"
@@ -41,7 +43,8 @@ enum Heard: Hashable, CustomStringConvertible {
         case .reject(let consumer, let id): self = .reject(bytes.text(consumer), id)
         case .hello(let token): self = .hello(token: token.map { bytes.text($0) })
         case .ping: self = .ping
-        case .info: self = .info
+        case .info(let after):
+            self = after == nil ? .info : .infoAfter(String(decoding: after ?? [], as: UTF8.self))
         case .quit: self = .quit
         }
     }
