@@ -18,10 +18,19 @@ let argumentParser: Target.Dependency =
     .product(name: "ArgumentParser", package: "swift-argument-parser")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let configuration: Target.Dependency =
+    .product(name: "Configuration", package: "swift-configuration")
+
 let package = Package(
     name: "toymq",
     products: [
         .library(name: "WAL", targets: ["WAL"]),
+        .executable(name: "toymq", targets: ["toymq"]),
         .executable(name: "toymq-dump", targets: ["toymq-dump"]),
         .executable(name: "toymq-fsck", targets: ["toymq-fsck"]),
         .executable(name: "toymq-fuzzgen", targets: ["toymq-fuzzgen"]),
@@ -39,6 +48,10 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
     targets: [
@@ -95,6 +108,29 @@ let package = Package(
         .executableTarget(
             name: "toymq-bench", dependencies: ["WAL", "CZlib", argumentParser, systemPackage],
             packageAccess: false, swiftSettings: strict),
+
+        // The broker. Bytes to commands and back: no sockets, nothing of the log.
+        .target(name: "Wire", packageAccess: false, swiftSettings: strictLibrary),
+        // Its rules: topics, consumers, deliveries. No sockets.
+        .target(
+            name: "Broker", dependencies: ["WAL", "DataDirectory", deque, systemPackage],
+            packageAccess: false, swiftSettings: strictLibrary),
+        // Connections. The only target that knows NIO.
+        .target(
+            name: "Server",
+            dependencies: [
+                "Wire", "Broker", "WAL", "DataDirectory", nioCore, nioPosix, nioHTTP, deque,
+                logging,
+            ],
+            packageAccess: false, swiftSettings: strict),
+        .executableTarget(
+            name: "toymq",
+            dependencies: [
+                "Server", "Broker", "WAL", "DataDirectory", argumentParser, logging,
+                configuration, systemPackage,
+            ],
+            packageAccess: false, swiftSettings: strict),
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
 
         .testTarget(
             name: "ImportTests",

@@ -8,6 +8,14 @@ public protocol AppendObserver: AnyObject, Sendable {
     func appended(first: MessageID, count: Int, tag: UInt64)
     /// `count` appends with this tag failed together.
     func appendFailed(count: Int, tag: UInt64, error: LogError)
+    /// Behind all that there was to tell about one commit: what was gathered meanwhile can be
+    /// handed on at once.
+    func commitEnded()
+}
+
+extension AppendObserver {
+    /// Nothing, for observers that gather nothing.
+    public func commitEnded() {}
 }
 
 /// Whom to tell how an append ended.
@@ -68,7 +76,13 @@ final class Batch: @unchecked Sendable {
 
     /// Tells everybody, in the order of the ids.
     func complete(_ failure: LogError?) {
+        var told: [any AppendObserver] = []
         for run in content.runs {
+            if case .observer(let observer, _) = run.completion,
+                !told.contains(where: { $0 === observer })
+            {
+                told.append(observer)
+            }
             switch (run.completion, failure) {
             case (.callback(let call), nil): call(.success(MessageID(run.first)))
             case (.callback(let call), let error?): call(.failure(error))
@@ -81,6 +95,7 @@ final class Batch: @unchecked Sendable {
             case (.none, _): break
             }
         }
+        for observer in told { observer.commitEnded() }
         content.forgetRuns()
     }
 }

@@ -33,6 +33,21 @@ public final class Log: Sendable {
         return Log(core, report)
     }
 
+    /// Opens as `open(_:host:options:)` does, and shows the key of each message that has one to
+    /// `key`, in order, while the log is read anyway: an index of keys costs no second reading.
+    /// Where descriptors run short it begins again with the first. If opening fails, what was shown
+    /// means nothing.
+    public static func open(
+        _ directory: FilePath, host: LogHost, options: LogOptions = LogOptions(),
+        key: (MessageID, RawSpan) -> Void
+    ) throws(OpenError) -> Log {
+        precondition(options.segmentBytes >= 4096, "a segment has at least 4096 bytes")
+        return try withoutActuallyEscaping(key) { (key) throws(OpenError) in
+            let (core, report) = try Opening(directory, options, host, key).open()
+            return Log(core, report)
+        }
+    }
+
     /// Where it is kept.
     public var directory: FilePath { core.directory }
 

@@ -6,12 +6,18 @@ struct Opening {
     let directory: FilePath
     let options: LogOptions
     let host: LogHost
+    /// Shown the key of each message that has one.
+    private let key: ((MessageID, RawSpan) -> Void)?
     private var disk: any Disk { host.disk }
 
-    init(_ directory: FilePath, _ options: LogOptions, _ host: LogHost) {
+    init(
+        _ directory: FilePath, _ options: LogOptions, _ host: LogHost,
+        _ key: ((MessageID, RawSpan) -> Void)? = nil
+    ) {
         self.directory = directory
         self.options = options
         self.host = host
+        self.key = key
     }
 
     /// Collects the index while the examination walks.
@@ -19,8 +25,12 @@ struct Opening {
         var indexes: [SegmentName: SparseIndex] = [:]
         private var name = SegmentName.active
         private var index = SparseIndex()
+        private let key: ((MessageID, RawSpan) -> Void)?
         var bytes: UInt64 = 0
-        var strideBytes: UInt64 { SparseIndex.intervalBytes }
+        /// Every frame may have a key.
+        var strideBytes: UInt64 { key == nil ? SparseIndex.intervalBytes : 0 }
+
+        init(_ key: ((MessageID, RawSpan) -> Void)?) { self.key = key }
 
         func begin(segment: SegmentName, size: UInt64) {
             finish()
@@ -30,7 +40,11 @@ struct Opening {
 
         func frame(
             _ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64
-        ) { index.note(id: frame.fields.id, offset: offset) }
+        ) {
+            index.note(id: frame.fields.id, offset: offset)
+            guard let key, let range = frame.key else { return }
+            key(MessageID(frame.fields.id), bytes.extracting(range))
+        }
 
         func finish() {
             indexes[name] = index
@@ -83,7 +97,7 @@ struct Opening {
     }
 
     private func openLocked(_ lock: any DiskLock) throws(OpenError) -> (LogCore, RecoveryReport) {
-        let builder = IndexBuilder()
+        let builder = IndexBuilder(key)
         do {
             try cutFailedEnd()
             let listing = SegmentListing(try disk.list(directory))

@@ -1,0 +1,177 @@
+public import DataDirectory
+public import SystemPackage
+public import WAL
+
+/// What people should hear of.
+public enum BrokerEvent: Sendable {
+    /// A topic was opened, or made.
+    case topicOpened(TopicName, RecoveryReport)
+    /// A topic stays closed.
+    case topicClosed(TopicName, String)
+    /// A topic takes nothing more until it has been opened again.
+    case topicFailed(TopicName, String)
+    /// offsets.json could not be written; it is tried again.
+    case offsetsNotWritten(TopicName, String)
+}
+
+/// What all topics share.
+struct BrokerShared: Sendable {
+    let options: BrokerOptions
+    let layout: DataLayout
+    let host: LogHost
+    /// Threads for work that blocks and that nobody waits for on an event loop.
+    let keepers: WorkPool
+    let timekeeper: Timekeeper
+    let events: @Sendable (BrokerEvent) -> Void
+}
+
+/// Why a broker did not start.
+public enum BrokerStartError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Somebody else has the data directory.
+    case locked(DataLockError)
+    /// The directory could not be made or read.
+    case disk(DiskError)
+
+    /// One line for people.
+    public var description: String {
+        switch self {
+        case .locked(.held(let path, let process)):
+            "\(DataLockError.held(path: path, processID: process)); stop that one first"
+        case .locked(let error): "\(error)"
+        case .disk(let error): "\(error)"
+        }
+    }
+}
+
+/// All topics of a data directory. Whoever opens one closes it.
+public final class Broker: Sendable {
+    private struct State {
+        var topics: [String: Topic] = [:]
+        /// Topics that are being made, and who waits for each.
+        var making: [String: [@Sendable (Result<Topic, BrokerError>) -> Void]] = [:]
+        var isStopping = false
+    }
+
+    private let shared: BrokerShared
+    private let lock: DataLock
+    private let state: Monitor<State>
+
+    /// How it behaves.
+    public var options: BrokerOptions { shared.options }
+
+    /// Takes the data directory and opens every topic in it, several at a time; a topic that does
+    /// not open is closed, and the others serve. Blocks. `events` is called on any thread.
+    public init(
+        _ root: FilePath, storage: Storage = .local, options: BrokerOptions = BrokerOptions(),
+        hostOptions: LogHost.Options = LogHost.Options(),
+        events: @escaping @Sendable (BrokerEvent) -> Void = { _ in }
+    ) throws(BrokerStartError) {
+        let layout = DataLayout(root, storage: storage)
+        let names: [TopicName]
+        do throws(DiskError) {
+            try layout.create()
+        } catch { throw .disk(error) }
+        do throws(DataLockError) {
+            lock = try DataLock.acquire(layout)
+        } catch { throw .locked(error) }
+        do throws(DiskError) {
+            names = try layout.topics().topics
+        } catch {
+            lock.release()
+            throw .disk(error)
+        }
+        let shared = BrokerShared(
+            options: options, layout: layout,
+            host: LogHost(storage: storage, options: hostOptions), keepers: WorkPool(threads: 4),
+            timekeeper: Timekeeper(), events: events)
+        self.shared = shared
+        let opened = Monitor([String: Topic]())
+        shared.keepers.forEach(names) { name in
+            let result = TopicOpening.open(name, shared, known: nil)
+            if case .failure(let error) = result { events(.topicClosed(name, "\(error)")) }
+            let topic = Topic(name, shared, result)
+            opened.withLock { $0[name.text] = topic }
+        }
+        state = Monitor(State(topics: opened.withLock { $0 }))
+    }
+
+    /// The topic of that name, if there is one already.
+    public func topic(_ name: TopicName) -> Topic? {
+        state.withLock { $0.topics[name.text] }
+    }
+
+    /// All topics, in the order of their names.
+    public var topics: [Topic] {
+        state.withLock { Array($0.topics.values) }.sorted { $0.name < $1.name }
+    }
+
+    /// How many topics there are.
+    public var topicCount: Int { state.withLock { $0.topics.count } }
+
+    /// Gives the topic of that name, made if there is none: once, however many ask at the same
+    /// time. `done` is called at once or by another thread.
+    public func makeTopic(
+        _ name: TopicName, _ done: @escaping @Sendable (Result<Topic, BrokerError>) -> Void
+    ) {
+        enum Next { case known(Topic), make, join, refused(BrokerError) }
+        let next = state.withLock { state -> Next in
+            if let topic = state.topics[name.text] { return .known(topic) }
+            if state.isStopping { return .refused(.stopping) }
+            if state.making[name.text] != nil {
+                state.making[name.text]?.append(done)
+                return .join
+            }
+            guard state.topics.count + state.making.count < shared.options.topicLimit else {
+                return .refused(.busy("there are \(state.topics.count) topics already"))
+            }
+            state.making[name.text] = [done]
+            return .make
+        }
+        switch next {
+        case .known(let topic): done(.success(topic))
+        case .refused(let error): done(.failure(error))
+        case .join: break
+        case .make: shared.keepers.run { self.made(name, self.make(name)) }
+        }
+    }
+
+    private func make(_ name: TopicName) -> Result<Topic, BrokerError> {
+        do throws(DiskError) {
+            try shared.layout.create(name)
+        } catch {
+            return .failure(.notWritten("\(error)"))
+        }
+        switch TopicOpening.open(name, shared, known: nil) {
+        case .success(let opened): return .success(Topic(name, shared, .success(opened)))
+        case .failure(let error): return .failure(error)
+        }
+    }
+
+    private func made(_ name: TopicName, _ result: Result<Topic, BrokerError>) {
+        let waiting = state.withLock { state in
+            if case .success(let topic) = result { state.topics[name.text] = topic }
+            return state.making.removeValue(forKey: name.text) ?? []
+        }
+        for done in waiting { done(result) }
+    }
+
+    /// Opens a topic again that takes nothing since its log failed. `done` is called when that has
+    /// worked or failed: at once, or by another thread.
+    public func reopen(_ topic: Topic, _ done: @escaping @Sendable () -> Void) {
+        topic.reopen(done)
+    }
+
+    /// Answers what waits for the disk, writes what is acknowledged, closes the logs and gives the
+    /// directory up. Blocks. Nothing may be asked of the broker any more.
+    public func close() {
+        state.withLock { $0.isStopping = true }
+        // Nothing is written at a time any more: what is left is written below.
+        shared.timekeeper.shutdown()
+        shared.keepers.shutdown()
+        let closers = WorkPool(threads: 4)
+        closers.forEach(state.withLock { Array($0.topics.values) }) { $0.close() }
+        closers.shutdown()
+        shared.host.shutdown()
+        lock.release()
+    }
+}

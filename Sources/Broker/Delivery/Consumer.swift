@@ -1,0 +1,124 @@
+internal import DataDirectory
+internal import WAL
+
+/// One consumer of a topic, for as long as the broker runs, whoever is connected as it.
+final class Consumer: Sendable {
+    struct State {
+        var delivery: DeliveryState
+        /// The connection that gets the messages.
+        var current: Subscription?
+        /// The current one has all that is durable, and is to be woken when there is more.
+        var isWaiting = false
+        /// A look at the deadlines is scheduled.
+        var isTimed = false
+        /// Acknowledged since it was last written.
+        var isDirty = false
+    }
+
+    let id: ConsumerID
+    private let timekeeper: Timekeeper
+    private let state: Monitor<State>
+
+    init(_ id: ConsumerID, _ delivery: sending DeliveryState, _ timekeeper: Timekeeper) {
+        self.id = id
+        self.timekeeper = timekeeper
+        state = Monitor(State(delivery: delivery))
+    }
+
+    /// Makes `subscription` the one that gets the messages. Gives the one before.
+    func attach(_ subscription: Subscription) -> Subscription? {
+        state.withLock { state in
+            let previous = state.current
+            state.delivery.detach()
+            state.current = subscription
+            state.isWaiting = false
+            return previous
+        }
+    }
+
+    /// The connection is gone; what was in flight is pending again.
+    func detach(_ subscription: Subscription) {
+        state.withLock { state in
+            guard state.current === subscription else { return }
+            state.delivery.detach()
+            state.current = nil
+            state.isWaiting = false
+        }
+    }
+
+    /// Runs `body` with the state if `subscription` still gets the messages.
+    func current<R>(_ subscription: Subscription, _ body: (inout State) -> R) -> R? {
+        state.withLock { state in
+            guard state.current === subscription else { return nil }
+            return body(&state)
+        }
+    }
+
+    /// Takes messages into flight, and sees to it that they time out.
+    func deliver<R>(
+        _ subscription: Subscription, _ body: (inout DeliveryState, UInt64) -> R
+    ) -> R? {
+        let now = MonotonicClock.now()
+        let result = state.withLock { state -> (R, UInt64?)? in
+            guard state.current === subscription else { return nil }
+            let result = body(&state.delivery, now)
+            guard !state.isTimed, let deadline = state.delivery.nextDeadline else {
+                return (result, nil)
+            }
+            state.isTimed = true
+            return (result, deadline)
+        }
+        if let deadline = result?.1 { watch(deadline) }
+        return result?.0
+    }
+
+    private func watch(_ deadline: UInt64) {
+        timekeeper.at(deadline) { [weak self] in self?.deadlinePassed() }
+    }
+
+    private func deadlinePassed() {
+        let (next, due) = state.withLock { state -> (UInt64?, Subscription?) in
+            let isAny = state.delivery.expire(now: MonotonicClock.now())
+            let next = state.delivery.nextDeadline
+            state.isTimed = next != nil
+            return (next, isAny ? state.current : nil)
+        }
+        if let next { watch(next) }
+        due?.wake()
+    }
+
+    /// Wakes the connection if it waits for messages.
+    func wakeIfWaiting() {
+        let waiting = state.withLock { state -> Subscription? in
+            guard state.isWaiting else { return nil }
+            state.isWaiting = false
+            return state.current
+        }
+        waiting?.wake()
+    }
+
+    /// What is acknowledged, to be written; and whether that is more than before.
+    func takeAcknowledgements() -> Acknowledgements {
+        state.withLock { state in
+            state.isDirty = false
+            return state.delivery.acknowledgements
+        }
+    }
+
+    /// Messages in flight, and due once more.
+    var counts: (inFlight: Int, due: Int, isConnected: Bool) {
+        state.withLock {
+            ($0.delivery.inFlight, $0.delivery.dueCount, $0.current != nil)
+        }
+    }
+
+    /// The highest acknowledged id; nil if there is none.
+    var highestAcknowledged: MessageID? {
+        state.withLock { $0.delivery.acknowledgements.highest }
+    }
+
+    /// The lowest id that is not acknowledged.
+    var firstUnacknowledged: MessageID {
+        state.withLock { $0.delivery.acknowledgements.firstUnacknowledged }
+    }
+}

@@ -1,0 +1,78 @@
+internal import DequeModule
+internal import WAL
+
+/// The keys that a topic remembers, and what came of them. The oldest by the time of appending go
+/// first: a key that is asked for again does not stay longer, or the last so many appended might
+/// not be there.
+struct DedupeIndex {
+    /// What is known of a key.
+    enum Known: Equatable {
+        /// Its message is durable.
+        case durable(MessageID)
+        /// Its message waits for the disk; which appending that is.
+        case staged(serial: UInt64)
+    }
+
+    private struct Entry {
+        /// Which appending this is; a key may be forgotten, and appended again.
+        var serial: UInt64
+        var known: Known
+    }
+
+    private var entries: [[UInt8]: Entry] = [:]
+    /// Keys in the order of appending, some of which may have failed and gone since.
+    private var order: Deque<(key: [UInt8], serial: UInt64)> = []
+    private var nextSerial: UInt64 = 0
+    let capacity: Int
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    var count: Int { entries.count }
+
+    subscript(key: [UInt8]) -> Known? { entries[key]?.known }
+
+    /// A key is being appended. Gives what tells this appending from others of the key.
+    mutating func stage(_ key: [UInt8]) -> UInt64 {
+        let serial = nextSerial
+        insert(key, .staged(serial: serial))
+        return serial
+    }
+
+    /// A key of the log that is being opened.
+    mutating func recover(_ key: [UInt8], _ id: MessageID) { insert(key, .durable(id)) }
+
+    private mutating func insert(_ key: [UInt8], _ known: Known) {
+        entries[key] = Entry(serial: nextSerial, known: known)
+        order.append((key, nextSerial))
+        nextSerial += 1
+        evict()
+    }
+
+    /// Forgets the oldest, but nothing that is being appended: whoever published it twice has to be
+    /// told how that ended.
+    private mutating func evict() {
+        while entries.count > capacity || order.count > 2 * capacity + 1024,
+            let oldest = order.first
+        {
+            let entry = entries[oldest.key]
+            if let entry, entry.serial == oldest.serial {
+                if case .staged = entry.known { return }
+                entries[oldest.key] = nil
+            }
+            order.removeFirst()
+        }
+    }
+
+    /// The message of a key is durable.
+    mutating func settle(_ key: [UInt8], _ serial: UInt64, _ id: MessageID) {
+        guard entries[key]?.serial == serial else { return }
+        entries[key]?.known = .durable(id)
+        if entries.count > capacity { evict() }
+    }
+
+    /// The message of a key was not written.
+    mutating func fail(_ key: [UInt8], _ serial: UInt64) {
+        guard entries[key]?.serial == serial else { return }
+        entries[key] = nil
+    }
+}

@@ -1,0 +1,267 @@
+public import DataDirectory
+public import WAL
+
+/// A topic: a log, the keys it remembers, its consumers.
+///
+/// The lock of its state is held while a message is copied into the log's queue, so that keys and
+/// ids have one order; never while the disk is at work or somebody is called.
+public final class Topic: Sendable {
+    enum Phase {
+        case open(Log)
+        /// For good: damaged.
+        case closed(BrokerError)
+        /// A log that took nothing more, or never opened; it may be tried again at a time. Its old
+        /// log still shows what is durable.
+        case failed(Log?, BrokerError, retryAt: UInt64)
+        case stopped
+    }
+
+    struct State {
+        var phase: Phase
+        var dedupe: DedupeIndex
+        var staged = Staged()
+        var ports: [ObjectIdentifier: PublishPort] = [:]
+        var nextTicket: UInt64 = 0
+        /// What offsets.json said, and what it will say of consumers that nobody was since.
+        var offsets: Offsets
+        var consumers: [ConsumerID: Consumer] = [:]
+        /// Consumers with a connection, or that had one.
+        var listening: [Consumer] = []
+        /// Something is acknowledged that is not in offsets.json.
+        var isDirty = false
+        /// A write of offsets.json is due or under way.
+        var isFlushing = false
+        /// Callers that wait until it has been opened again.
+        var reopening: [@Sendable () -> Void]?
+        var reopenDelay: UInt64
+    }
+
+    let name: TopicName
+    let shared: BrokerShared
+    let state: Monitor<State>
+
+    init(_ name: TopicName, _ shared: BrokerShared, _ opened: Result<OpenedTopic, BrokerError>) {
+        self.name = name
+        self.shared = shared
+        let options = shared.options
+        var state = State(
+            phase: .stopped, dedupe: DedupeIndex(capacity: options.dedupeWindow),
+            offsets: Offsets(), reopenDelay: options.reopenDelay)
+        switch opened {
+        case .success(let opened):
+            state.phase = .open(opened.log)
+            state.dedupe = opened.dedupe
+            state.offsets = opened.offsets
+        case .failure(let error): state.phase = Topic.phase(after: error, nil, options.reopenDelay)
+        }
+        self.state = Monitor(state)
+    }
+
+    static func phase(after error: BrokerError, _ log: Log?, _ delay: UInt64) -> Phase {
+        if case .damaged = error { return .closed(error) }
+        return .failed(log, error, retryAt: MonotonicClock.now() + delay)
+    }
+
+    /// The name, as it is in commands.
+    public var text: String { name.text }
+
+    /// The log, as long as it can be read: also when it takes nothing more.
+    public var log: Log? {
+        state.withLock { state in
+            switch state.phase {
+            case .open(let log): log
+            case .failed(let log, _, _): log
+            case .closed, .stopped: nil
+            }
+        }
+    }
+
+    // MARK: Publishing
+
+    /// The way of `receiver` into this topic; always the same one.
+    public func port(for receiver: any PublishReceiver) -> PublishPort {
+        state.withLock { state in
+            let identity = ObjectIdentifier(receiver)
+            if let port = state.ports[identity] { return port }
+            let port = PublishPort(self, receiver)
+            state.ports[identity] = port
+            return port
+        }
+    }
+
+    /// Appends a message without a key.
+    public func publish(
+        _ payload: RawSpan, headers: [MessageHeader], port: PublishPort, tag: UInt64
+    ) -> PublishOutcome {
+        state.withLock { state in
+            let log: Log
+            switch openLog(state) {
+            case .success(let open): log = open
+            case .failure(let outcome): return outcome.outcome
+            }
+            do throws(LogError) {
+                try log.append(
+                    Message(payload: payload, headers: headers), observer: port, tag: tag)
+            } catch {
+                return refusal(error, &state)
+            }
+            state.staged.addUnkeyed()
+            return .staged
+        }
+    }
+
+    /// Appends a message with a key, unless the key is known.
+    public func publish(
+        _ payload: RawSpan, key: [UInt8], headers: [MessageHeader], port: PublishPort, tag: UInt64
+    ) -> PublishOutcome {
+        state.withLock { state in
+            let log: Log
+            switch openLog(state) {
+            case .success(let open): log = open
+            case .failure(let outcome): return outcome.outcome
+            }
+            switch state.dedupe[key] {
+            case .durable(let id): return .duplicate(id)
+            case .staged(let serial):
+                let ticket = state.nextTicket
+                state.nextTicket += 1
+                state.staged.waiters[serial, default: []].append(
+                    Staged.Waiter(receiver: port.receiver, tag: tag, ticket: ticket))
+                return .waits(ticket: ticket)
+            case nil: break
+            }
+            do throws(LogError) {
+                let bytes = unsafe key.span.bytes
+                try log.append(
+                    Message(payload: payload, key: bytes, headers: headers), observer: port,
+                    tag: tag)
+            } catch {
+                return refusal(error, &state)
+            }
+            state.staged.add(key, serial: state.dedupe.stage(key))
+            return .staged
+        }
+    }
+
+    private struct NotOpen: Error { let outcome: PublishOutcome }
+
+    private func openLog(_ state: borrowing State) -> Result<Log, NotOpen> {
+        switch state.phase {
+        case .open(let log): .success(log)
+        case .closed(let error): .failure(NotOpen(outcome: .refused(error)))
+        case .stopped: .failure(NotOpen(outcome: .refused(.stopping)))
+        case .failed(_, let error, let retryAt):
+            .failure(
+                NotOpen(
+                    outcome: MonotonicClock.now() >= retryAt ? .needsReopen : .refused(error)))
+        }
+    }
+
+    private func refusal(_ error: LogError, _ state: inout State) -> PublishOutcome {
+        if case .overloaded = error { return .full }
+        return .refused(note(error, &state))
+    }
+
+    /// What the clients are told of a log's failure; after a final one the topic takes nothing more.
+    private func note(_ error: LogError, _ state: inout State) -> BrokerError {
+        switch error {
+        case .invalidMessage: return .invalidMessage
+        case .overloaded, .notWritten, .unreadable, .damaged: return .notWritten("\(error)")
+        case .closed: return .stopping
+        case .poisoned, .takenOver:
+            let failed = BrokerError.failed(name, "\(error)")
+            if case .open(let log) = state.phase {
+                state.phase = Topic.phase(after: failed, log, state.reopenDelay)
+                shared.events(.topicFailed(name, "\(error)"))
+            }
+            return failed
+        }
+    }
+
+    /// Has what was published written. Does not block.
+    public func commit() { log?.commit() }
+
+    /// Calls `wake` once when a publish that was `full` may be tried again.
+    public func notifyRoom(_ wake: @escaping @Sendable () -> Void) {
+        if let log { log.notifyRoom(wake) } else { wake() }
+    }
+
+    // MARK: What the log tells
+
+    private typealias Settled = (waiter: Staged.Waiter, result: Result<MessageID, BrokerError>)
+
+    func appended(_ first: MessageID, _ count: Int) {
+        let settled = state.withLock { state -> [Settled] in
+            var settled: [Settled] = []
+            for item in state.staged.take(count) {
+                let id = MessageID(first.rawValue + UInt64(item.offset))
+                state.dedupe.settle(item.key, item.serial, id)
+                for waiter in state.staged.waiters.removeValue(forKey: item.serial) ?? [] {
+                    settled.append((waiter, .success(id)))
+                }
+            }
+            return settled
+        }
+        tell(settled)
+    }
+
+    func appendFailed(_ count: Int, _ error: LogError) -> BrokerError {
+        let (settled, failure) = state.withLock { state -> ([Settled], BrokerError) in
+            let failure = note(error, &state)
+            var settled: [Settled] = []
+            for item in state.staged.take(count) {
+                state.dedupe.fail(item.key, item.serial)
+                for waiter in state.staged.waiters.removeValue(forKey: item.serial) ?? [] {
+                    settled.append((waiter, .failure(failure)))
+                }
+            }
+            return (settled, failure)
+        }
+        tell(settled)
+        return failure
+    }
+
+    private func tell(_ settled: [Settled]) {
+        for (waiter, result) in settled {
+            waiter.receiver.duplicateSettled(
+                tag: waiter.tag, ticket: waiter.ticket, result: result)
+        }
+    }
+
+    /// Wakes those who have everything that was durable before.
+    func wakeSubscriptions() {
+        let listening = state.withLock { $0.listening }
+        for consumer in listening { consumer.wakeIfWaiting() }
+    }
+
+    // MARK: Subscribing
+
+    /// Makes a connection the one that gets the messages of `consumer`; the one before gets none
+    /// any more. `wake` and `replaced` are called on any thread, and must not block.
+    public func subscribe(
+        _ consumer: ConsumerID, wake: @escaping @Sendable () -> Void,
+        replaced: @escaping @Sendable () -> Void
+    ) throws(BrokerError) -> Subscription {
+        let owner = try state.withLock { (state) throws(BrokerError) -> Consumer in
+            switch state.phase {
+            case .open, .failed(.some, _, _): break
+            case .closed(let error), .failed(nil, let error, _): throw error
+            case .stopped: throw .stopping
+            }
+            if let known = state.consumers[consumer] { return known }
+            guard state.consumers.count < shared.options.consumerLimit else {
+                throw .busy("topic \(name) has \(state.consumers.count) consumers already")
+            }
+            let delivery = DeliveryState(
+                state.offsets[consumer] ?? Acknowledgements(),
+                window: shared.options.receiveWindow, timeout: shared.options.visibilityTimeout)
+            let made = Consumer(consumer, delivery, shared.timekeeper)
+            state.consumers[consumer] = made
+            state.listening.append(made)
+            return made
+        }
+        let subscription = Subscription(self, owner, wake: wake, replaced: replaced)
+        subscription.begin()
+        return subscription
+    }
+}

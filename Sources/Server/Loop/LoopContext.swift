@@ -1,0 +1,127 @@
+import Broker
+import Logging
+import NIOCore
+
+/// What the connections of one event loop share. Touched on that loop only, but for `inbox` and
+/// `loop`: hence unchecked.
+final class LoopContext: @unchecked Sendable {
+    let loop: any EventLoop
+    let service: Service
+    private(set) var inbox: Inbox!
+    /// For encoding answers.
+    var scratch: [UInt8] = []
+    private var connections: [UInt64: ConnectionHandler] = [:]
+    private var nextTag: UInt64 = 0
+    private var spare: [(tag: UInt64, event: Inbox.Event)] = []
+    /// Topics that were published into since the last commit was asked for.
+    private var dirty: [Topic] = []
+    private var isTicking = false
+    private var commitTick: (@Sendable () -> Void)!
+    private var sweep: RepeatedTask?
+    /// Monotonic nanoseconds, as of the last sweep or event.
+    private(set) var now: UInt64
+    private var whenEmpty: EventLoopPromise<Void>?
+    private(set) var isStopping = false
+
+    init(_ loop: any EventLoop, _ service: Service) {
+        self.loop = loop
+        self.service = service
+        now = MonotonicClock.now()
+        inbox = Inbox(loop) { [weak self] in self?.drain() }
+        commitTick = { [weak self] in self?.commit() }
+    }
+
+    /// Begins looking for connections that have taken too long.
+    func start() {
+        let options = service.options
+        let timeouts: [UInt64] = [
+            options.handshakeTimeout, options.frameTimeout, options.idleTimeout,
+            options.drainTimeout,
+        ]
+        let shortest: UInt64 = timeouts.filter { $0 > 0 }.min() ?? 4_000_000_000
+        let pause = min(max(shortest / 4, 1_000_000), 1_000_000_000)
+        let interval = TimeAmount.nanoseconds(Int64(pause))
+        sweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) {
+            [weak self] _ in
+            self?.lookForTimeouts()
+        }
+    }
+
+    // MARK: Connections
+
+    func add(_ connection: ConnectionHandler) -> UInt64 {
+        now = MonotonicClock.now()
+        nextTag += 1
+        connections[nextTag] = connection
+        return nextTag
+    }
+
+    func remove(_ tag: UInt64) {
+        connections[tag] = nil
+        if connections.isEmpty { whenEmpty?.succeed() }
+    }
+
+    private func lookForTimeouts() {
+        now = MonotonicClock.now()
+        for connection in connections.values { connection.checkTimeouts(now) }
+    }
+
+    // MARK: Publishing
+
+    /// Has the topic's log commit what was appended, when all sockets that are ready were read:
+    /// what is executed from inside the loop comes behind them, and needs no wake-up.
+    func needsCommit(_ topic: Topic) {
+        if dirty.last !== topic, !dirty.contains(where: { $0 === topic }) { dirty.append(topic) }
+        guard !isTicking else { return }
+        isTicking = true
+        loop.execute(commitTick)
+    }
+
+    private func commit() {
+        isTicking = false
+        for topic in dirty { topic.commit() }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// Hands what other threads have told to the connections, and lets each write once.
+    private func drain() {
+        var events = inbox.take(spare)
+        spare = []
+        var touched: [ConnectionHandler] = []
+        for (tag, event) in events {
+            guard let connection = connections[tag] else { continue }
+            connection.handle(event)
+            if !connection.isTouched {
+                connection.isTouched = true
+                touched.append(connection)
+            }
+        }
+        for connection in touched {
+            connection.isTouched = false
+            connection.flush()
+        }
+        events.removeAll(keepingCapacity: events.count <= 4096)
+        spare = events
+    }
+
+    // MARK: Stopping
+
+    /// Takes no more commands; connections close when they have been answered. `done` is fulfilled
+    /// when none is left.
+    func stop(_ done: EventLoopPromise<Void>) {
+        isStopping = true
+        whenEmpty = done
+        for connection in connections.values { connection.stop() }
+        if connections.isEmpty { done.succeed() }
+    }
+
+    /// Closes whatever is left.
+    func abandon() {
+        for connection in connections.values { connection.abandon() }
+    }
+
+    func end() {
+        sweep?.cancel()
+        sweep = nil
+    }
+}

@@ -1,0 +1,71 @@
+import Broker
+import DataDirectory
+import Wire
+
+extension Service {
+    /// The version that INFO, metrics and `--version` tell.
+    static let version = "0.1.0"
+    /// The answer to INFO stays within the limit of a line.
+    private static let bytes = WireLimits.lineBytes - 512
+
+    /// The answer to `INFO`, or to `INFO after=<topic>`.
+    func info(after: [UInt8]?) -> String {
+        guard let after else { return totals() }
+        return topics(after: String(decoding: after, as: UTF8.self))
+    }
+
+    private func totals() -> String {
+        var json = JSONText()
+        json.member("version", Service.version)
+        json.member("protocol", WireVersion.current)
+        json.member("uptime_ms", (MonotonicClock.now() - started) / 1_000_000)
+        json.member("topics", broker.topicCount)
+        json.member("connections", counters.openConnections)
+        for total in counters.totals { json.member(total.name, total.value) }
+        return json.end()
+    }
+
+    /// The topics behind `name`, as many as fit a line; `more` tells whether there are others.
+    private func topics(after name: String) -> String {
+        var list = ""
+        var isMore = false
+        for topic in broker.topics where topic.text > name {
+            let next = Service.text(topic.facts)
+            guard list.utf8.count + next.utf8.count <= Service.bytes else {
+                isMore = true
+                break
+            }
+            list += (list.isEmpty ? "" : ", ") + next
+        }
+        var json = JSONText()
+        json.member("topics", raw: "[\(list)]")
+        json.member("more", isMore)
+        return json.end()
+    }
+
+    private static func text(_ facts: TopicFacts) -> String {
+        var json = JSONText()
+        json.member("topic", facts.name)
+        json.member("condition", facts.condition.rawValue)
+        if let reason = facts.reason { json.member("reason", String(reason.prefix(300))) }
+        json.member("first_id", facts.firstID)
+        json.member("next_id", facts.nextID)
+        json.member("keys", facts.keys)
+        json.member("consumers_total", facts.consumers.count)
+        var list = ""
+        for consumer in facts.consumers {
+            var entry = JSONText()
+            entry.member("consumer", consumer.name)
+            entry.member("first_unacknowledged", consumer.firstUnacknowledged)
+            entry.member("in_flight", consumer.inFlight)
+            entry.member("due", consumer.due)
+            entry.member("connected", consumer.isConnected)
+            let text = entry.end()
+            // A topic with very many consumers shows the first ones.
+            guard list.utf8.count + text.utf8.count <= bytes / 2 else { break }
+            list += (list.isEmpty ? "" : ", ") + text
+        }
+        json.member("consumers", raw: "[\(list)]")
+        return json.end()
+    }
+}

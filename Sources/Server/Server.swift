@@ -1,0 +1,183 @@
+public import Broker
+public import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Listens, and serves a broker's topics to whoever connects. Whoever starts one stops it, and
+/// closes the broker behind it.
+public final class Server: Sendable {
+    private let service: Service
+    private let group: MultiThreadedEventLoopGroup
+    private let contexts: [LoopContext]
+    private let listener: any Channel
+    private let metrics: (any Channel)?
+
+    /// What clients, INFO and `--version` are told.
+    public static let version = Service.version
+
+    /// Begins to listen. Blocks until it does, or throws why it cannot.
+    public init(
+        _ broker: Broker, options: ServerOptions = ServerOptions(), metrics: MetricsAddress? = nil,
+        logger: Logger
+    ) throws {
+        let service = Service(broker, options, logger)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.loops)
+        let contexts = group.makeIterator().map { LoopContext($0, service) }
+        self.service = service
+        self.group = group
+        self.contexts = contexts
+        do {
+            let listener = try Server.listen(service, group, contexts)
+            self.listener = listener
+            self.metrics = try metrics.map {
+                try MetricsServer.listen($0, service, group, listener: listener)
+            }
+        } catch {
+            service.readers.shutdown()
+            try? group.syncShutdownGracefully()
+            throw error
+        }
+        for context in contexts { context.loop.execute { context.start() } }
+    }
+
+    /// The port that it listens on.
+    public var port: Int { listener.localAddress?.port ?? service.options.port }
+    /// The address and port that it listens on, as `127.0.0.1:6789`.
+    public var address: String { Server.text(listener.localAddress) }
+    /// The same for metrics; nil if there are none.
+    public var metricsAddress: String? { metrics.map { Server.text($0.localAddress) } }
+
+    static func text(_ address: SocketAddress?) -> String {
+        guard let address, let ip = address.ipAddress, let port = address.port else { return "?" }
+        return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
+
+    private static func listen(
+        _ service: Service, _ group: MultiThreadedEventLoopGroup, _ contexts: [LoopContext]
+    ) throws -> any Channel {
+        let backoff = AcceptBackoff(service)
+        return try ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptBackoffHandler(shouldForwardIOErrorCaught: false) {
+                            backoff.pause(after: $0)
+                        })
+                }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(
+                .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10)
+            )
+            .childChannelInitializer { channel in
+                backoff.reset()
+                return channel.eventLoop.makeCompletedFuture {
+                    try welcome(channel, service, contexts)
+                }
+            }
+            .bind(host: service.options.host, port: service.options.port).wait()
+    }
+
+    private static func welcome(
+        _ channel: any Channel, _ service: Service, _ contexts: [LoopContext]
+    ) throws {
+        guard let context = contexts.first(where: { $0.loop === channel.eventLoop }) else {
+            preconditionFailure("a connection on a loop of nobody's")
+        }
+        let peer = text(channel.remoteAddress)
+        guard service.counters.openConnections < UInt64(service.options.connectionLimit) else {
+            service.counters.refusedConnections.add()
+            service.logger.notice(
+                "refused: too many connections", metadata: ["peer": "\(peer)"])
+            try channel.pipeline.syncOperations.addHandler(RefusalHandler())
+            return
+        }
+        service.logger.debug("connected", metadata: ["peer": "\(peer)"])
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(context, peer: peer))
+    }
+
+    // MARK: Stopping
+
+    /// Takes no more connections and no more commands; returns when everything that was taken has
+    /// been answered and every connection is closed. False if that was not so after `timeout`
+    /// nanoseconds: then they were closed all the same. Blocks. The broker is to be closed behind
+    /// it.
+    public func stop(timeout: UInt64) -> Bool {
+        try? listener.close().wait()
+        let all = contexts.map { context in
+            let promise = context.loop.makePromise(of: Void.self)
+            context.loop.execute { context.stop(promise) }
+            return promise.futureResult
+        }
+        let loop = contexts[0].loop
+        let late = loop.makePromise(of: Bool.self)
+        let deadline = loop.scheduleTask(in: .nanoseconds(Int64(clamping: timeout))) {
+            late.succeed(false)
+        }
+        EventLoopFuture.andAllSucceed(all, on: loop).whenSuccess { late.succeed(true) }
+        let isDone = (try? late.futureResult.wait()) ?? false
+        deadline.cancel()
+        for context in contexts {
+            try? context.loop.submit {
+                context.abandon()
+                context.end()
+            }.wait()
+        }
+        try? metrics?.close().wait()
+        service.readers.shutdown()
+        try? group.syncShutdownGracefully()
+        return isDone
+    }
+}
+
+/// How long accepting pauses when it fails because descriptors or memory ran out: longer each
+/// time, up to a limit, and not at all again once it works.
+private final class AcceptBackoff: Sendable {
+    private static let longest: Int64 = 1_000
+    private let milliseconds = Atomic<Int64>(0)
+    private let service: Service
+
+    init(_ service: Service) { self.service = service }
+
+    func pause(after error: IOError) -> TimeAmount? {
+        service.counters.acceptErrors.add()
+        let before = milliseconds.load(ordering: .relaxed)
+        if before == 0 {
+            service.logger.error("accepting pauses", metadata: ["error": "\(error)"])
+        }
+        let next = min(max(5, before * 2), AcceptBackoff.longest)
+        milliseconds.store(next, ordering: .relaxed)
+        return .milliseconds(next)
+    }
+
+    func reset() { milliseconds.store(0, ordering: .relaxed) }
+}
+
+/// Tells a connection over the limit so, and closes it.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        let text = ByteBuffer(string: "ERR BUSY too many connections, try again later\n")
+        context.writeAndFlush(wrapOutboundOut(text), promise: nil)
+        context.close(mode: .output, promise: nil)
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .seconds(1)) { bound.value.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,32 @@
+import Wire
+
+/// How a server behaves towards its clients. Times are nanoseconds; 0 stands for never.
+public struct ServerOptions: Hashable, Sendable {
+    /// Where it listens.
+    public var host = "127.0.0.1"
+    /// The port; 0 lets the kernel choose.
+    public var port = 6789
+    /// Event loops. One serves best where cores are few; see docs/CONCURRENCY.md.
+    public var loops = 1
+    /// The largest payload taken, in bytes.
+    public var payloadBytes = 1 << 20
+    /// How many connections there may be; more are told BUSY and closed.
+    public var connectionLimit = 10_000
+    /// What clients have to show with HELLO; nil lets everybody in.
+    public var token: [UInt8]?
+    /// How long a connection may go without its first whole command.
+    public var handshakeTimeout: UInt64 = 60_000_000_000
+    /// How long a command may stand half sent without a byte more.
+    public var frameTimeout: UInt64 = 30_000_000_000
+    /// How long a connection without a subscription may say nothing.
+    public var idleTimeout: UInt64 = 0
+    /// How long a connection that was told ERR and is being closed may go on sending.
+    public var drainTimeout: UInt64 = 5_000_000_000
+    /// Threads that read backlogs from the disk.
+    public var readers = 2
+
+    /// The defaults.
+    public init() {}
+
+    var limits: WireLimits { WireLimits(payloadBytes: payloadBytes) }
+}

@@ -1,0 +1,154 @@
+import DequeModule
+import WAL
+import Wire
+
+/// The answers of a connection, in the order of its commands. Those that are there go out; those
+/// behind one that waits for the disk wait with it.
+///
+/// Runs, not messages: publishes that follow each other are one entry, however many.
+struct AnswerQueue {
+    /// What came of some publishes of a run, in order.
+    enum Outcome {
+        case durable(first: UInt64, count: Int)
+        case failed(Refusal, count: Int)
+    }
+
+    /// What leaves the queue.
+    enum Output {
+        case text([UInt8])
+        case outcome(Outcome)
+        /// The answer to a SUB is going out: deliveries may begin behind it.
+        case subscribed(generation: UInt64)
+        /// Nothing comes behind it; the connection closes.
+        case closing
+    }
+
+    private enum Entry {
+        case text([UInt8])
+        case publishes(topic: ObjectIdentifier, waiting: Int, done: [Outcome])
+        case duplicate(ticket: UInt64, text: [UInt8]?)
+        case subscribed(generation: UInt64)
+        case closing
+    }
+
+    private var entries: Deque<Entry> = []
+    /// Publishes that wait for the disk.
+    private(set) var waiting = 0
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Another publish into `topic` waits for the disk.
+    mutating func addPublish(_ topic: ObjectIdentifier) {
+        waiting += 1
+        if case .publishes(topic, let count, let done)? = entries.last {
+            entries[entries.count - 1] = .publishes(topic: topic, waiting: count + 1, done: done)
+        } else {
+            entries.append(.publishes(topic: topic, waiting: 1, done: []))
+        }
+    }
+
+    /// A publish waits for another one of its key.
+    mutating func addDuplicate(ticket: UInt64) {
+        waiting += 1
+        entries.append(.duplicate(ticket: ticket, text: nil))
+    }
+
+    /// An answer that is there, behind others that are not.
+    mutating func add(_ text: [UInt8]) {
+        if case .text(var before)? = entries.last {
+            entries[entries.count - 1] = .closing
+            before += text
+            entries[entries.count - 1] = .text(before)
+        } else {
+            entries.append(.text(text))
+        }
+    }
+
+    mutating func addSubscribed(generation: UInt64) {
+        entries.append(.subscribed(generation: generation))
+    }
+
+    mutating func addClosing() { entries.append(.closing) }
+
+    /// The oldest publishes into `topic` that wait have come to this. They come in the order in
+    /// which they were added, topic by topic.
+    mutating func settle(_ topic: ObjectIdentifier, _ outcome: Outcome) {
+        var left = outcome
+        for index in entries.indices {
+            guard case .publishes(topic, let count, var done) = entries[index], count > 0 else {
+                continue
+            }
+            let (part, rest) = left.split(at: count)
+            done.append(part)
+            waiting -= part.count
+            entries[index] = .publishes(topic: topic, waiting: count - part.count, done: done)
+            guard let rest else { return }
+            left = rest
+        }
+        preconditionFailure("more publishes came back than were made")
+    }
+
+    mutating func settle(ticket: UInt64, _ text: [UInt8]) {
+        for index in entries.indices {
+            guard case .duplicate(ticket, nil) = entries[index] else { continue }
+            entries[index] = .duplicate(ticket: ticket, text: text)
+            waiting -= 1
+            return
+        }
+    }
+
+    /// The next thing that can go out; nil if there is none yet.
+    mutating func next() -> Output? {
+        guard let first = entries.first else { return nil }
+        switch first {
+        case .text(let text):
+            entries.removeFirst()
+            return .text(text)
+        case .duplicate(_, let text?):
+            entries.removeFirst()
+            return .text(text)
+        case .duplicate(_, nil): return nil
+        case .subscribed(let generation):
+            entries.removeFirst()
+            return .subscribed(generation: generation)
+        case .closing:
+            entries.removeAll()
+            return .closing
+        case .publishes(let topic, let count, var done):
+            if done.isEmpty {
+                guard count == 0 else { return nil }
+                entries.removeFirst()
+                return next()
+            }
+            let outcome = done.removeFirst()
+            if count == 0, done.isEmpty {
+                entries.removeFirst()
+            } else {
+                entries[0] = .publishes(topic: topic, waiting: count, done: done)
+            }
+            return .outcome(outcome)
+        }
+    }
+}
+
+extension AnswerQueue.Outcome {
+    var count: Int {
+        switch self {
+        case .durable(_, let count), .failed(_, let count): count
+        }
+    }
+
+    /// The first `limit` of them, and what is left.
+    func split(at limit: Int) -> (Self, Self?) {
+        guard count > limit else { return (self, nil) }
+        switch self {
+        case .durable(let first, let count):
+            return (
+                .durable(first: first, count: limit),
+                .durable(first: first + UInt64(limit), count: count - limit)
+            )
+        case .failed(let refusal, let count):
+            return (.failed(refusal, count: limit), .failed(refusal, count: count - limit))
+        }
+    }
+}

@@ -1,0 +1,415 @@
+import Broker
+import DataDirectory
+import Logging
+import NIOCore
+import WAL
+import Wire
+
+/// One connection: takes commands off what the client sends, answers in their order, and sends
+/// deliveries in between. The only owner of its channel, on one event loop.
+final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = Never
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    /// How far a connection has come.
+    enum Phase {
+        case open
+        /// No command is taken any more; it closes when everything has been answered.
+        case finishing
+        /// Its last answer is out and so is the end of the stream; what still comes is thrown away,
+        /// so that the answer is not lost to a reset.
+        case draining(until: UInt64)
+        case closed
+    }
+
+    /// Why no command is taken for the moment.
+    enum Stall {
+        /// A topic is being made or opened again, or its log has no room.
+        case topic
+    }
+
+    /// A topic that was published into, found without a look-up next time.
+    struct Target {
+        let name: [UInt8]
+        let topic: Topic
+        let port: PublishPort
+    }
+
+    let loop: LoopContext
+    var service: Service { loop.service }
+    let peer: String
+    var tag: UInt64 = 0
+    var context: ChannelHandlerContext?
+    var isTouched = false
+
+    var parser: CommandParser
+    /// What has come and is no whole command yet.
+    private var pending = ByteBuffer()
+    /// Asking the parser is of no use before so many bytes are there.
+    private var neededBytes = 1
+    var phase = Phase.open
+    var stall: Stall?
+    /// What came of the command that was stalled: it is answered with this.
+    var stalledFailure: BrokerError?
+    /// Commands were taken that a read has brought.
+    private var hasPendingRead = false
+    /// The client has closed its sending side.
+    private var hasEnded = false
+
+    var answers = AnswerQueue()
+    /// Answers to be written with the next flush.
+    private var output = ByteBuffer()
+    private var hasWritten = false
+
+    var target: Target?
+    var feed: Feed?
+    var lastGeneration: UInt64 = 0
+    var hasSaidHello = false
+    var isFirstCommand = true
+
+    private let openedAt: UInt64
+    private var lastRead: UInt64
+
+    init(_ loop: LoopContext, peer: String) {
+        self.loop = loop
+        self.peer = peer
+        parser = CommandParser(limits: loop.service.options.limits)
+        parser.takesOnlyHello = loop.service.options.token != nil
+        openedAt = MonotonicClock.now()
+        lastRead = openedAt
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        tag = loop.add(self)
+        service.counters.connections.add()
+        if loop.isStopping { stop() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { close(context) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        close(context)
+        context.fireChannelInactive()
+    }
+
+    /// The connection is gone, whoever ended it.
+    private func close(_ context: ChannelHandlerContext) {
+        if case .closed = phase { return }
+        if case .open = phase, !hasEnded { noteEnd() }
+        phase = .closed
+        feed?.end()
+        feed = nil
+        target = nil
+        self.context = nil
+        pending = ByteBuffer()
+        service.counters.disconnections.add()
+        loop.remove(tag)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var incoming = unwrapInboundIn(data)
+        service.counters.bytesIn.add(incoming.readableBytes)
+        lastRead = loop.now
+        guard case .open = phase else { return }
+        if pending.readableBytes > 0 {
+            pending.writeBuffer(&incoming)
+            guard stall == nil, pending.readableBytes >= neededBytes else { return }
+            var bytes = pending
+            pending = ByteBuffer()
+            takeCommands(&bytes)
+            keep(&bytes)
+        } else {
+            takeCommands(&incoming)
+            keep(&incoming)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        flush()
+        context.fireChannelReadComplete()
+    }
+
+    /// Reads only when there is use for more: publishers are slowed, not buffered without end.
+    func read(context: ChannelHandlerContext) {
+        if mayRead { context.read() } else { hasPendingRead = true }
+    }
+
+    private var mayRead: Bool {
+        guard let context else { return false }
+        switch phase {
+        case .open: return stall == nil && context.channel.isWritable
+        case .finishing: return false
+        case .draining: return true
+        case .closed: return false
+        }
+    }
+
+    func readAgain() {
+        guard hasPendingRead, mayRead, let context else { return }
+        hasPendingRead = false
+        context.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            flush()
+            readAgain()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { inputEnded(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        service.logger.debug("connection failed", metadata: metadata("error", "\(error)"))
+        context.close(promise: nil)
+    }
+
+    // MARK: Taking commands
+
+    private func takeCommands(_ bytes: inout ByteBuffer) {
+        while case .open = phase, stall == nil {
+            switch parser.next(in: bytes.readableBytesUInt8Span) {
+            case .incomplete(let needed):
+                neededBytes = needed
+                return
+            case .command(let command, let count):
+                guard handle(command, bytes.readableBytesUInt8Span) else { return }
+                isFirstCommand = false
+                bytes.moveReaderIndex(forwardBy: count)
+            case .refused(let refusal, let count):
+                isFirstCommand = false
+                service.counters.errors.add()
+                answer(refusal)
+                bytes.moveReaderIndex(forwardBy: count)
+            case .outOfStep(let refusal):
+                service.counters.errors.add()
+                note("closing: \(refusal)")
+                finish(with: refusal)
+                return
+            }
+        }
+    }
+
+    /// Keeps what is left. Copied: a slice would keep the whole of what was read at once.
+    private func keep(_ bytes: inout ByteBuffer) {
+        guard case .open = phase, bytes.readableBytes > 0 else { return }
+        pending.clear(minimumCapacity: bytes.readableBytes)
+        pending.writeBuffer(&bytes)
+    }
+
+    /// A stalled command may be tried again.
+    func resume(_ failure: BrokerError?) {
+        guard stall != nil else { return }
+        stall = nil
+        stalledFailure = failure
+        var bytes = pending
+        pending = ByteBuffer()
+        takeCommands(&bytes)
+        keep(&bytes)
+        stalledFailure = nil
+        if stall == nil, hasEnded { inputEnded() }
+        readAgain()
+    }
+
+    // MARK: Answers
+
+    /// Answers with what `write` appends, behind all answers before.
+    func answer(_ write: (inout [UInt8]) -> Void) {
+        loop.scratch.removeAll(keepingCapacity: true)
+        write(&loop.scratch)
+        if answers.isEmpty {
+            output.writeBytes(loop.scratch)
+        } else {
+            answers.add(loop.scratch)
+        }
+    }
+
+    func answer(_ refusal: Refusal) {
+        answer { ReplyWriter.error(refusal, to: &$0) }
+    }
+
+    /// Answers, and closes behind it.
+    func finish(with refusal: Refusal) {
+        answer(refusal)
+        finish()
+    }
+
+    func finish() {
+        guard case .open = phase else { return }
+        phase = .finishing
+        answers.addClosing()
+        pending = ByteBuffer()
+        feed?.end()
+        feed = nil
+    }
+
+    /// Writes what has become ready, with one system call where that can be.
+    func flush() {
+        guard let context else { return }
+        var isClosing = false
+        while let next = answers.next() {
+            switch next {
+            case .text(let text): output.writeBytes(text)
+            case .outcome(let outcome): write(outcome)
+            case .subscribed(let generation):
+                output.writeString("OK 0\n")
+                if let feed, feed.generation == generation { feed.start() }
+            case .closing: isClosing = true
+            }
+        }
+        writeOutput(context)
+        if let feed {
+            feed.deliver(hasRoom: { context.channel.isWritable }) { buffer, count, isDue in
+                service.counters.delivered.add(count)
+                if isDue { service.counters.redelivered.add(count) }
+                write(buffer, context)
+            }
+        }
+        if hasWritten {
+            hasWritten = false
+            context.flush()
+        }
+        if isClosing { closeOutput() }
+    }
+
+    private func write(_ outcome: AnswerQueue.Outcome) {
+        loop.scratch.removeAll(keepingCapacity: true)
+        switch outcome {
+        case .durable(let first, let count):
+            service.counters.published.add(count)
+            ReplyWriter.ok(first: first, count: count, to: &loop.scratch)
+        case .failed(let refusal, let count):
+            service.counters.publishErrors.add(count)
+            for _ in 0..<count { ReplyWriter.error(refusal, to: &loop.scratch) }
+        }
+        output.writeBytes(loop.scratch)
+    }
+
+    private func writeOutput(_ context: ChannelHandlerContext) {
+        guard output.readableBytes > 0 else { return }
+        write(output, context)
+        // The memory is used again when the channel has let go of it, unless it has become large.
+        if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
+    }
+
+    private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
+        service.counters.bytesOut.add(buffer.readableBytes)
+        context.write(wrapOutboundOut(buffer), promise: nil)
+        hasWritten = true
+    }
+
+    // MARK: Ending
+
+    /// The client has closed its sending side. Everything that it asked is still answered.
+    private func inputEnded(_ context: ChannelHandlerContext) {
+        if case .draining = phase {
+            context.close(promise: nil)
+            return
+        }
+        hasEnded = true
+        // What is stalled is still to be done.
+        if stall == nil { inputEnded() }
+    }
+
+    private func inputEnded() {
+        guard case .open = phase else { return }
+        noteEnd()
+        finish()
+        flush()
+    }
+
+    private func noteEnd() {
+        switch CommandParser.end(rest: pending.readableBytes) {
+        case .clean: service.counters.cleanEnds.add()
+        case .torn:
+            service.counters.tornEnds.add()
+            note("the connection ended inside a command")
+        }
+    }
+
+    /// Everything was answered: the stream ends here. A client that has not closed its side gets
+    /// the time to read what it was told.
+    private func closeOutput() {
+        guard let context else { return }
+        if hasEnded {
+            context.close(promise: nil)
+            return
+        }
+        let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
+        phase = .draining(until: MonotonicClock.now() + timeout)
+        context.close(mode: .output, promise: nil)
+        if loop.isStopping {
+            context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
+                self.context?.close(promise: nil)
+            }
+        }
+        readAgain()
+    }
+
+    /// The broker stops: what was taken is answered, nothing more is taken.
+    func stop() {
+        if case .draining = phase { context?.close(promise: nil) }
+        guard case .open = phase else { return }
+        if answers.isEmpty, output.readableBytes == 0 {
+            // Nothing to wait for.
+            phase = .finishing
+            hasEnded = true
+            context?.close(promise: nil)
+            return
+        }
+        finish()
+        flush()
+    }
+
+    func abandon() { context?.close(promise: nil) }
+
+    func checkTimeouts(_ now: UInt64) {
+        let options = service.options
+        switch phase {
+        case .open:
+            // Whoever waits for an answer or for messages is not idle.
+            guard stall == nil, answers.isEmpty else { return }
+            if isFirstCommand, isOver(options.handshakeTimeout, since: openedAt, now) {
+                timeOut("no command in \(options.handshakeTimeout / 1_000_000) ms")
+            } else if pending.readableBytes > 0, isOver(options.frameTimeout, since: lastRead, now)
+            {
+                timeOut(
+                    "half a command, and nothing more in \(options.frameTimeout / 1_000_000) ms")
+            } else if feed == nil, isOver(options.idleTimeout, since: lastRead, now) {
+                timeOut("idle for \(options.idleTimeout / 1_000_000) ms")
+            }
+        case .draining(let until): if now >= until { context?.close(promise: nil) }
+        case .finishing, .closed: return
+        }
+    }
+
+    private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {
+        timeout > 0 && now > start && now - start >= timeout
+    }
+
+    private func timeOut(_ text: String) {
+        service.counters.timeouts.add()
+        note("closing: \(text)")
+        context?.close(promise: nil)
+    }
+
+    /// Tells people, with the peer's address.
+    func note(_ text: String) {
+        service.logger.notice("\(text)", metadata: metadata())
+    }
+
+    func metadata(_ key: String? = nil, _ value: String = "") -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["peer": "\(peer)"]
+        if let key { metadata[key] = "\(value)" }
+        return metadata
+    }
+}

@@ -1,0 +1,186 @@
+import Broker
+import DataDirectory
+import Glibc
+import Logging
+import Server
+import Synchronization
+import SystemPackage
+import WAL
+
+/// The life of the program: start, serve, stop. The main thread waits for signals from the beginning
+/// to the end; one other thread starts and stops everything.
+struct Process {
+    private let settings: Settings
+    private let logger: Logger
+
+    init(_ settings: Settings) {
+        self.settings = settings
+        var logger = Logger(label: "toymq") { label in
+            LineLogHandler(
+                label: label, format: settings.logFormat, logLevel: settings.logLevel)
+        }
+        logger.logLevel = settings.logLevel
+        self.logger = logger
+    }
+
+    /// Does not return.
+    func run() -> Never {
+        // Before any thread is made, so that all of them leave signals to this one.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let worker = WorkPool(threads: 1)
+        let running = Running()
+        worker.run { running.start(settings, logger) }
+        var number: Int32 = 0
+        while sigwait(&signals, &number) != 0 {}
+        // What is being opened may be left as it is: that is what opening is for.
+        guard running.beginStopping() else { exit(0) }
+        logger.info("stopping", metadata: ["signal": "\(number)"])
+        worker.run { exit(running.stop(settings, logger)) }
+        while sigwait(&signals, &number) != 0 {}
+        logger.warning("stopped by a second signal")
+        _exit(1)
+    }
+
+    /// Lets the process have as many descriptors as it may.
+    static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
+    /// How many descriptors there may be.
+    static var descriptorLimit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return 1024
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+}
+
+/// Broker and server while they run.
+private final class Running: Sendable {
+    private struct State {
+        var broker: Broker?
+        var server: Server?
+        var isStopping = false
+    }
+    private let state = Mutex(State())
+
+    func start(_ settings: Settings, _ logger: Logger) {
+        do {
+            let begin = MonotonicClock.now()
+            let broker = try Broker(
+                settings.dataDirectory, options: settings.broker,
+                hostOptions: hostOptions(settings), events: { Running.note($0, logger) })
+            let recovered = MonotonicClock.now()
+            let server = try Server(
+                broker, options: settings.server, metrics: settings.metrics, logger: logger)
+            state.withLock {
+                $0.broker = broker
+                $0.server = server
+            }
+            logger.info(
+                "serving",
+                metadata: [
+                    "addr": "\(server.address)", "data": "\(settings.dataDirectory)",
+                    "topics": "\(broker.topicCount)",
+                    "recovery_ms": "\((recovered - begin) / 1_000_000)",
+                ])
+            var text = "listening \(server.address)\n"
+            if let metrics = server.metricsAddress { text += "metrics \(metrics)\n" }
+            StandardStream.output.put(text)
+            Supervisor.tell("READY=1")
+        } catch {
+            logger.critical("cannot start: \(error)")
+            exit(2)
+        }
+    }
+
+    /// Half of the descriptors, and what connections leave, are the logs': each holds two.
+    private func hostOptions(_ settings: Settings) -> LogHost.Options {
+        var options = LogHost.Options()
+        options.committers = settings.committers
+        let limit = Process.descriptorLimit
+        let connections = min(settings.server.connectionLimit, limit / 2)
+        options.openLogs = max(8, min(options.openLogs, (limit - connections - 64) / 3))
+        return options
+    }
+
+    /// False if it does not serve yet.
+    func beginStopping() -> Bool {
+        state.withLock { state in
+            state.isStopping = true
+            return state.server != nil
+        }
+    }
+
+    func stop(_ settings: Settings, _ logger: Logger) -> Int32 {
+        Supervisor.tell("STOPPING=1")
+        let (broker, server) = state.withLock { ($0.broker, $0.server) }
+        let isDone = server?.stop(timeout: settings.shutdownTimeout) ?? true
+        broker?.close()
+        if isDone {
+            logger.info("stopped")
+        } else {
+            logger.warning("stopped before everything was answered: --shutdown-timeout was over")
+        }
+        return isDone ? 0 : 1
+    }
+
+    private static func note(_ event: BrokerEvent, _ logger: Logger) {
+        switch event {
+        case .topicOpened(let topic, let report):
+            switch report.tail {
+            case .torn(let bytes, let kept, _):
+                logger.warning(
+                    "a torn tail was set aside; nothing in it was acknowledged",
+                    metadata: ["topic": "\(topic)", "bytes": "\(bytes)", "kept": "\(kept)"])
+            case .clean, .zeros, .unfinishedSegment:
+                logger.debug(
+                    "topic opened",
+                    metadata: ["topic": "\(topic)", "next_id": "\(report.ids.upperBound)"])
+            }
+        case .topicClosed(let topic, let text):
+            logger.error("topic stays closed: \(text)", metadata: ["topic": "\(topic)"])
+        case .topicFailed(let topic, let text):
+            logger.error("topic failed: \(text)", metadata: ["topic": "\(topic)"])
+        case .offsetsNotWritten(let topic, let text):
+            logger.error(
+                "positions were not written, and will be tried again: \(text)",
+                metadata: ["topic": "\(topic)"])
+        }
+    }
+}
+
+/// Tells the supervisor that started this process how it is: sd_notify(3).
+enum Supervisor {
+    static func tell(_ text: String) {
+        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else {
+            return
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var bytes = Array(path.utf8)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard bytes.count < capacity else { return }
+        // A socket in the abstract namespace has a zero byte first.
+        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+        let message = Array(text.utf8)
+        _ = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, length)
+            }
+        }
+    }
+}
