@@ -53,13 +53,20 @@ let package = Package(
             name: "Inspection", dependencies: ["WAL", "DataDirectory", systemPackage],
             swiftSettings: strictLibrary),
 
+        // Puts a damaged directory in order: plans, sets aside, writes, and undoes.
+        .target(
+            name: "Repair", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strictLibrary),
+
         .executableTarget(
             name: "toymq-dump",
             dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
             swiftSettings: strict),
         .executableTarget(
             name: "toymq-fsck",
-            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Repair", argumentParser, systemPackage,
+            ],
             swiftSettings: strict),
 
         // Topics of the Go program, read as Inspection does and written through the log's public
@@ -112,6 +119,13 @@ let package = Package(
         .testTarget(
             name: "InspectionTests",
             dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RepairTests",
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "Simulation",
+                "toymq-fsck", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ToolTests",
