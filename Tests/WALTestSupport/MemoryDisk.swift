@@ -278,7 +278,12 @@ package final class MemoryDisk: Disk {
     }
 
     package func lockHolder(_ path: FilePath) -> LockHolder? {
-        state.withLock { .process($0.holder) }
+        state.withLock { state in
+            guard let node = state.names[path.string], state.locks.contains(node.inode) else {
+                return nil
+            }
+            return .process(state.holder)
+        }
     }
 }
 

@@ -130,16 +130,15 @@ enum FileCopy {
         _ source: any DiskFile, into file: any DiskFile
     ) throws(DiskError) -> Print {
         var buffer = ByteBuffer()
-        var print = Print(size: 0, crc: 0)
+        var sum = RunningPrint()
         while true {
             buffer.reset()
-            let got = try source.readFully(at: print.size, count: pieceBytes, into: &buffer)
+            let got = try source.readFully(at: sum.bytes, count: pieceBytes, into: &buffer)
             if got == 0 { break }
-            print.crc = CRC32.of(buffer.bytes, continuing: print.crc)
-            try file.writeAll(buffer.bytes, at: print.size)
-            print.size += UInt64(got)
+            try file.writeAll(buffer.bytes, at: sum.bytes)
+            sum.add(buffer.bytes)
         }
         try Force.file(file, .everything)
-        return print
+        return sum.print
     }
 }

@@ -3,22 +3,24 @@ internal import SystemPackage
 internal import WAL
 
 /// What a file holds, told shortly.
+///
+/// Not by a crc: that of a frame with its own crc behind it is the same for every frame of its
+/// length, so an old file and the new one could look alike.
 struct Print: Hashable, Sendable {
     var size: UInt64
-    var crc: UInt32
+    var hash: UInt64
 
     private static let pieceBytes = 1 << 20
 
     /// Reads a whole file.
     static func of(_ file: any DiskFile) throws(DiskError) -> Print {
         var buffer = ByteBuffer()
-        var print = Print(size: 0, crc: 0)
+        var sum = RunningPrint()
         while true {
             buffer.reset()
-            let got = try file.readFully(at: print.size, count: pieceBytes, into: &buffer)
-            if got == 0 { return print }
-            print.crc = CRC32.of(buffer.bytes, continuing: print.crc)
-            print.size += UInt64(got)
+            let got = try file.readFully(at: sum.bytes, count: pieceBytes, into: &buffer)
+            if got == 0 { return sum.print }
+            sum.add(buffer.bytes)
         }
     }
 
@@ -31,6 +33,38 @@ struct Print: Hashable, Sendable {
         let file = try disk.open(path, .read)
         defer { file.close() }
         return try of(file)
+    }
+}
+
+/// Computes a print piece by piece. Every piece but the last has a multiple of eight bytes.
+struct RunningPrint {
+    private(set) var bytes: UInt64 = 0
+    private var state: UInt64 = 0x2545_F491_4F6C_DD1D
+
+    private mutating func mix(_ word: UInt64) {
+        state = (state ^ word) &* 0x9E37_79B9_7F4A_7C15
+        state ^= state >> 29
+    }
+
+    mutating func add(_ piece: RawSpan) {
+        var at = 0
+        while at + 8 <= piece.byteCount {
+            mix(piece.u64(at: at))
+            at += 8
+        }
+        var rest: UInt64 = 0
+        while at < piece.byteCount {
+            rest = rest << 8 | UInt64(piece.u8(at: at))
+            at += 1
+        }
+        if piece.byteCount % 8 != 0 { mix(rest) }
+        bytes += UInt64(piece.byteCount)
+    }
+
+    var print: Print {
+        var last = self
+        last.mix(bytes)
+        return Print(size: bytes, hash: last.state)
     }
 }
 
@@ -85,8 +119,8 @@ struct Manifest: Sendable {
         json.beginObject()
         json.name("size")
         json.integer(print.size)
-        json.name("crc32")
-        json.integer(UInt64(print.crc))
+        json.name("hash")
+        json.integer(print.hash)
         json.endObject()
     }
 
@@ -173,12 +207,12 @@ struct Manifest: Sendable {
 
     private static func print(_ reader: inout JSONReader) throws(JSONError) -> Print? {
         if reader.null() { return nil }
-        var print = Print(size: 0, crc: 0)
+        var print = Print(size: 0, hash: 0)
         try reader.beginObject()
         while let name = try reader.nextMember() {
             switch name {
             case "size": print.size = try reader.integer()
-            case "crc32": print.crc = UInt32(truncatingIfNeeded: try reader.integer())
+            case "hash": print.hash = try reader.integer()
             default: _ = try reader.value()
             }
         }
