@@ -25,6 +25,8 @@ struct DamagedLog {
     private(set) var acked: UInt64?
     /// What was done, for the report of a failure.
     private(set) var story: [String] = []
+    /// Files that hold whole frames of other places.
+    private var strangers: Set<String> = []
     /// The last file, that is appended to.
     private var active: Int { files.count - 1 }
 
@@ -32,9 +34,8 @@ struct DamagedLog {
         var random = Seeded(seed)
         build(&random)
         let number = Int.random(in: 1...4, using: &random)
-        for _ in 0..<(number == 4 ? Int.random(in: 2...8, using: &random) : 1) {
-            damage(&random)
-        }
+        let count = number == 4 ? Int.random(in: 2...8, using: &random) : 1
+        for _ in 0..<count { damage(&random, isOnlyOne: count == 1) }
     }
 
     // MARK: Writing
@@ -86,7 +87,7 @@ struct DamagedLog {
 
     // MARK: Damaging
 
-    private mutating func damage(_ random: inout Seeded) {
+    private mutating func damage(_ random: inout Seeded, isOnlyOne: Bool) {
         let file = Int.random(in: 0..<files.count, using: &random)
         let size = files[file].bytes.count
         guard size > 0 else { return }
@@ -95,6 +96,7 @@ struct DamagedLog {
         let range = frame.range
         let kind = Int.random(in: 0..<16, using: &random)
         story.append("\(kind) in \(files[file].name) of \(size) near \(range)")
+        if [6, 10, 12, 13].contains(kind) { strangers.insert(files[file].name) }
         switch kind {
         case 0, 1, 2:
             let field = [0, 4, 12, 20, 28, 32, 34, range.count - 4, range.count - 1]
@@ -125,8 +127,9 @@ struct DamagedLog {
             // Logs put together.
             let other = files[Int.random(in: 0..<files.count, using: &random)].bytes
             files[file].bytes += other
-        case 14:
-            // Another life's frame, right in every other way.
+        case 14 where isOnlyOne:
+            // Another life's frame, right in every other way. Without anything else to go by it
+            // would be believed: so nothing else is damaged.
             var stale = RawFrame(id: frame.id, position: UInt64.random(in: 0...1 << 62, using: &random))
             stale.body = random.bytes(range.count - 38)
             fill(file, range, stale.bytes)
@@ -196,16 +199,23 @@ struct DamagedLog {
     /// The messages that any repair has to keep: whole, in place, and not part of a torn commit.
     var mustKeep: [UInt64: [UInt8]] {
         let bound = durableBelow
-        let whole = whole.filter { $0.ids > 0 }
+        let whole = whole
         var kept: [UInt64: [UInt8]] = [:]
-        for frame in whole where frame.id < bound { kept[frame.id] = frame.payload }
-        // Of the last commit what stands before its tear.
-        var next = bound
-        for frame in whole where frame.id == next {
-            kept[frame.id] = frame.payload
-            next += 1
+        for frame in whole where frame.id < bound && frame.ids > 0 { kept[frame.id] = frame.payload }
+        // Behind that nothing is proved: what stands before the first tear, marks counted.
+        for frame in written where frame.id >= bound {
+            guard whole.contains(where: { $0.range == frame.range && $0.file == frame.file })
+            else { break }
+            if frame.ids > 0 { kept[frame.id] = frame.payload }
         }
         return kept
+    }
+
+    /// Whether a mark is gone and most of what is left in its file may be from somewhere else:
+    /// then nothing tells which of the frames belong there.
+    var isUndecidable: Bool {
+        let marks = Set(whole.filter { $0.range.lowerBound == 0 }.map(\.file))
+        return story.count > 1 && !strangers.subtracting(marks).isEmpty
     }
 
     /// Every payload by id.

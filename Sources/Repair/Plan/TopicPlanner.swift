@@ -140,9 +140,10 @@ struct TopicPlanner {
             let nextIsNew = !isLast && facts[index + 1].size == 0
             let path = segment.name.path(in: directory)
             let content = outcome.topic.segments[segment.name]
+            var base = bases[index] ?? end?.position
+            if base == nil { base = try start(before: index, bases, facts, outcome.topic) }
             var plan = SegmentPlan(
-                segment, content ?? .pieces([], source: nil),
-                base: bases[index] ?? end?.position ?? start(before: index, bases, facts),
+                segment, content ?? .pieces([], source: nil), base: base ?? 0,
                 timestamp: end?.timestamp ?? segment.runs.first?.firstTimestamp ?? now,
                 on: disk, path: path)
             do {
@@ -191,11 +192,19 @@ struct TopicPlanner {
 
     /// Where a log begins whose first segment says nothing: so that the next one fits.
     private func start(
-        before index: Int, _ bases: [UInt64?], _ facts: [SegmentFacts]
-    ) -> UInt64 {
+        before index: Int, _ bases: [UInt64?], _ facts: [SegmentFacts], _ topic: PlannedTopic
+    ) throws(DiskError) -> UInt64 {
         let room = max(facts[index].size, UInt64(2 * FrameLayout.smallestFrame + 8))
         if index + 1 < facts.count, let next = bases[index + 1], next >= room {
             return next - room
+        }
+        // The same again when a repair that was interrupted is run again, and nothing that anybody
+        // outside knows: the bytes of a log hold the random start that it had.
+        if let content = topic.segments[facts[index].name] {
+            let path = facts[index].name.path(in: directory)
+            let file = try content.open(on: disk, as: path)
+            defer { file.close() }
+            return try Print.of(file).hash % FrameLayout.firstPositionLimit
         }
         return UInt64.random(in: 0..<FrameLayout.firstPositionLimit)
     }
