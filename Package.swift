@@ -75,13 +75,20 @@ let package = Package(
             name: "Inspection", dependencies: ["WAL", "DataDirectory", systemPackage],
             swiftSettings: strictLibrary),
 
+        // Puts a damaged directory in order: plans, sets aside, writes, and undoes.
+        .target(
+            name: "Repair", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strictLibrary),
+
         .executableTarget(
             name: "toymq-dump",
             dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
             swiftSettings: strict),
         .executableTarget(
             name: "toymq-fsck",
-            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Repair", argumentParser, systemPackage,
+            ],
             swiftSettings: strict),
 
         // Seeded logs, whole and damaged, with what each has to give.
@@ -185,6 +192,13 @@ let package = Package(
         .testTarget(
             name: "InspectionTests",
             dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RepairTests",
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "Simulation",
+                "toymq-fsck", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ToolTests",

@@ -25,6 +25,7 @@ package enum ReportJSON {
         }
         writer.name("actions")
         writer.beginArray()
+        for action in report.actions { write(action, &writer) }
         writer.endArray()
         writer.endObject()
         writer.newline()
@@ -43,9 +44,9 @@ package enum ReportJSON {
         write(topic.nextID, &writer)
         writer.name("durable_below")
         write(topic.durableBelow, &writer)
-        if let error = topic.error {
+        if let error = topic.errorText {
             writer.name("error")
-            writer.string("\(error)")
+            writer.string(error)
         }
         writer.name("segments")
         writer.beginArray()
@@ -106,6 +107,21 @@ package enum ReportJSON {
         write(finding.durableBelow, &writer)
         writer.name("evidence")
         writer.string(finding.evidence)
+        writer.endObject()
+    }
+
+    private static func write(_ action: ReportAction, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("action")
+        writer.string(action.kind.rawValue)
+        writer.name("topic")
+        writer.string(action.topic)
+        writer.name("file")
+        writer.string(action.file)
+        writer.name("detail")
+        writer.string(action.detail)
+        writer.name("kept")
+        if let kept = action.kept { writer.string(kept) } else { writer.null() }
         writer.endObject()
     }
 }

@@ -12,13 +12,14 @@ package enum ReportText {
         for finding in report.findings where !quiet {
             lines.append("remark: \(finding.detail)")
         }
+        for action in report.actions { lines.append(line(action)) }
         if !quiet { lines.append(closing(report)) }
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
     }
 
     private static func lines(_ topic: TopicReport) -> [String] {
         var head = "\(topic.topic): \(topic.verdict.rawValue)"
-        if let error = topic.error { return [head + ": \(error)"] }
+        if let error = topic.errorText { return [head + ": \(error)"] }
         if topic.isLive { head += ", in use: checked up to what is known durable" }
         let messages = topic.segments.reduce(0) { $0 + $1.messages }
         let bytes = topic.segments.reduce(0) { $0 + $1.size }
@@ -46,6 +47,11 @@ package enum ReportText {
             if let advice = finding.kind.advice { lines.append("    next: \(advice)") }
         }
         return lines
+    }
+
+    private static func line(_ action: ReportAction) -> String {
+        let kept = action.kept.map { "; the old file is \($0)" } ?? ""
+        return "done: \(action.kind.rawValue) \(action.topic)/\(action.file): \(action.detail)\(kept)"
     }
 
     private static func closing(_ report: InspectionReport) -> String {

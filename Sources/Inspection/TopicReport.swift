@@ -14,8 +14,13 @@ package struct TopicReport: Sendable {
     package var findings: [Finding] = []
     /// The system call that failed; nothing was decided then.
     package var error: DiskError?
+    /// What the failure means, where more can be said than which call it was.
+    package var problem: String?
 
     package init(topic: String) { self.topic = topic }
+
+    /// Why nothing was decided; nil if something was.
+    package var errorText: String? { error.map { problem ?? "\($0)" } }
 
     /// The bits of an exit code in the manner of fsck(8).
     package var exitBits: ExitBits {
@@ -72,6 +77,8 @@ package struct InspectionReport: Sendable {
     package var topics: [TopicReport] = []
     /// What stands in the data directory and belongs to no topic.
     package var findings: [Finding] = []
+    /// What a repair or an undo has done.
+    package var actions: [ReportAction] = []
 
     package init(path: String) { self.path = path }
 
@@ -79,5 +86,33 @@ package struct InspectionReport: Sendable {
     package var verdict: Verdict { topics.map(\.verdict).max() ?? .clean }
     package var exitBits: ExitBits {
         topics.reduce(into: []) { $0.formUnion($1.exitBits) }
+    }
+}
+
+/// Something that a repair or an undo has done.
+package struct ReportAction: Hashable, Sendable {
+    package enum Kind: String, Sendable {
+        /// The file was replaced by a new one.
+        case replace
+        /// The file is new.
+        case create
+        /// The file was taken away.
+        case remove
+        /// The file is again what it was before a repair.
+        case putBack = "put-back"
+    }
+    package var kind: Kind
+    package var topic: String
+    package var file: String
+    package var detail: String
+    /// Where the old file is kept, by path; nil if there was none.
+    package var kept: String?
+
+    package init(kind: Kind, topic: String, file: String, detail: String, kept: String? = nil) {
+        self.kind = kind
+        self.topic = topic
+        self.file = file
+        self.detail = detail
+        self.kept = kept
     }
 }

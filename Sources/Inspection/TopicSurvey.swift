@@ -16,14 +16,17 @@ package protocol SurveyVisitor: AnyObject {
 package struct TopicSurvey {
     let target: TopicTarget
     let storage: Storage
+    private let holdsLock: Bool
     private var disk: any Disk { storage.disk }
 
     /// How often a live directory that keeps changing is looked at again.
     private static let attempts = 5
 
-    package init(_ target: TopicTarget, on storage: Storage) {
+    /// - Parameter holdsLock: the caller holds the log's lock, so nobody else has it open.
+    package init(_ target: TopicTarget, on storage: Storage, holdsLock: Bool = false) {
         self.target = target
         self.storage = storage
+        self.holdsLock = holdsLock
     }
 
     /// Inspects it. An I/O error is in the report; it is not a verdict about the log.
@@ -118,6 +121,7 @@ package struct TopicSurvey {
     }
 
     private var isLive: Bool {
+        if holdsLock { return false }
         if disk.lockHolder(target.directory) != nil { return true }
         guard let data = target.dataDirectory else { return false }
         return disk.lockHolder(DataLayout(data, storage: storage).lockFile) != nil

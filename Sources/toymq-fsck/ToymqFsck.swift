@@ -1,6 +1,8 @@
 import ArgumentParser
+import DataDirectory
 import Glibc
 import Inspection
+import Repair
 import Synchronization
 import SystemPackage
 import WAL
@@ -30,24 +32,54 @@ enum ToymqFsck {
 struct FsckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "toymq-fsck",
-        abstract: "Checks the logs of a data directory, a topic directory, or one segment file.",
+        abstract: "Checks and repairs the logs of a data directory, a topic, or one segment file.",
         discussion: """
-            Opens everything read-only and changes nothing. A log in use is checked up to what is \
-            known durable.
+            Without a flag it opens everything read-only and changes nothing. A log in use is \
+            checked up to what is known durable.
 
-            The exit code is a sum, as that of fsck(8): 0 clean or only remarks, 4 something is \
-            left uncorrected (expected after a crash, newer, or damage), 8 operational error, \
-            16 usage, 32 cancelled, 64 messages that were known durable are lost.
+            --preen and --repair take the log's lock, set aside what they change in \
+            DATA/lost+found/<time>/ (beside PATH if that is not a data directory), write new files \
+            beside the old ones, check them and rename them over. --undo puts it all back.
 
-            This version checks; it does not repair yet, and has no flags for it.
+            The exit code is a sum, as that of fsck(8): 0 clean or only remarks, 1 something was \
+            corrected, 4 something is left uncorrected (expected after a crash, newer, or damage), \
+            8 operational error, 16 usage, 32 cancelled, 64 messages that were known durable are \
+            lost.
             """,
         version: Inspection.version)
 
     @Argument(help: "A data directory, a topic directory, or a segment file.")
-    var path: String
+    var path: String?
+
+    @Flag(
+        name: .shortAndLong,
+        help: """
+            Repair only what opening the log would deal with by itself: torn tails, left-over \
+            temporary files. Writes nothing if anything worse is found.
+            """)
+    var preen = false
+
+    @Flag(
+        name: [.customShort("y"), .long],
+        help: """
+            Repair all that can be repaired: keep every valid frame, and leave a lost frame for \
+            what is gone. A log of a newer version is never touched.
+            """)
+    var `repair` = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Put back what a repair set aside in this directory.", valueName: "dir"))
+    var undo: String?
 
     @Flag(help: "Print one JSON object instead of text.")
     var json = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Also write the report as one HTML page, with a picture of each segment.",
+            valueName: "file.html"))
+    var report: String?
 
     @Flag(name: .shortAndLong, help: "Print only topics with something worse than a remark.")
     var quiet = false
@@ -58,38 +90,104 @@ struct FsckCommand: ParsableCommand {
     @Option(help: "Who wrote the logs: auto, native or go.")
     var dialect: DialectOption = .auto
 
+    func validate() throws {
+        if preen, `repair` { throw ValidationError("--preen and --repair exclude each other.") }
+        if undo != nil, preen || `repair` || report != nil {
+            throw ValidationError("--undo goes with none of --preen, --repair and --report.")
+        }
+        if path == nil, undo == nil { throw ValidationError("Missing expected argument '<path>'") }
+    }
+
     func run() throws {
         Cancellation.listen()
-        let errors = StandardStream(.standardError)
+        var bits = try undo.map(putBack) ?? work()
+        if Cancellation.isRequested { bits.insert(.cancelled) }
+        if !bits.isEmpty { throw ExitCode(bits.rawValue) }
+    }
+
+    private static let errors = StandardStream(.standardError)
+
+    private static func failed(_ text: String) -> ExitCode {
+        errors.put("toymq-fsck: \(text)\n")
+        return ExitCode(ExitBits.operational.rawValue)
+    }
+
+    private func work() throws -> ExitBits {
         let target: Target
         do {
             target = try Target.resolve(
-                FilePath(path), dialect: dialect.dialect, topic: topic, on: .local)
-        } catch {
-            errors.put("toymq-fsck: \(error)\n")
-            throw ExitCode(ExitBits.operational.rawValue)
-        }
+                FilePath(path ?? "."), dialect: dialect.dialect, topic: topic, on: .local)
+        } catch { throw FsckCommand.failed("\(error)") }
         let showsProgress = isatty(STDERR_FILENO) == 1
-        let report = Inspection.run(
-            target, on: .local, isCancelled: { Cancellation.isRequested },
-            progress: { topic, number, count in
-                if showsProgress { errors.put("\r\u{1b}[Kchecking \(number)/\(count) \(topic)") }
-            })
-        if showsProgress { errors.put("\r\u{1b}[K") }
+        let verb = preen || `repair` ? "repairing" : "checking"
+        let progress = { (topic: String, number: Int, count: Int) in
+            if showsProgress {
+                FsckCommand.errors.put("\r\u{1b}[K\(verb) \(number)/\(count) \(topic)")
+            }
+        }
+        // Drawn from the files as they are before anything is changed.
+        var pictures = ReportPictures()
+        if self.report != nil { pictures = ReportPictures(of: target, on: .local) }
+        var outcome: Repair.Outcome
+        if preen || `repair` {
+            outcome = Repair(
+                target, mode: preen ? .preen : .all, on: .local, now: FsckCommand.now
+            ).run(isCancelled: { Cancellation.isRequested }, progress: progress)
+        } else {
+            let report = Inspection.run(
+                target, on: .local, isCancelled: { Cancellation.isRequested }, progress: progress)
+            outcome = Repair.Outcome(report: report)
+        }
+        if showsProgress { FsckCommand.errors.put("\r\u{1b}[K") }
+        show(outcome.report)
+        for problem in outcome.problems {
+            FsckCommand.errors.put("toymq-fsck: topic \(problem.topic): \(problem.error)\n")
+        }
+        for topic in outcome.report.topics where outcome.problems.isEmpty {
+            if let error = topic.errorText {
+                FsckCommand.errors.put(
+                    "toymq-fsck: topic \(topic.topic): \(error); nothing was decided\n")
+            }
+        }
+        if let kept = outcome.keptIn, !json {
+            FsckCommand.errors.put(
+                "toymq-fsck: the old files are in \(kept); toymq-fsck --undo \(kept) puts them back\n")
+        }
+        if let file = self.report {
+            let page = ReportHTML.render(outcome.report, pictures, now: FsckCommand.now)
+            do {
+                try AtomicFile.replace(FilePath(file), with: RawSpan(of: page), on: .local)
+            } catch {
+                FsckCommand.errors.put("toymq-fsck: the report was not written: \(error)\n")
+                outcome.bits.insert(.operational)
+            }
+        }
+        return outcome.bits
+    }
+
+    private func show(_ report: InspectionReport) {
         let output = StandardStream(.standardOutput)
         if json {
             output.put(ReportJSON.render(report))
         } else {
             output.put(ReportText.render(report, quiet: quiet))
         }
-        for topic in report.topics {
-            if let error = topic.error {
-                errors.put("toymq-fsck: topic \(topic.topic): \(error); nothing was decided\n")
-            }
-        }
-        var bits = report.exitBits
-        if Cancellation.isRequested { bits.insert(.cancelled) }
-        if !bits.isEmpty { throw ExitCode(bits.rawValue) }
+    }
+
+    private func putBack(_ directory: String) throws -> ExitBits {
+        var report = InspectionReport(path: directory)
+        do {
+            report.actions = try Undo(FilePath(directory), on: .local).run()
+        } catch { throw FsckCommand.failed("\(error)") }
+        show(report)
+        return report.actions.isEmpty ? [] : .corrected
+    }
+
+    /// Nanoseconds since 1970.
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }
 

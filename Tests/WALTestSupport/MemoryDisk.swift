@@ -116,6 +116,13 @@ package final class MemoryDisk: Disk {
         }
     }
 
+    /// Every file's bytes, by path.
+    package var allFiles: [String: [UInt8]] {
+        state.withLock { state in
+            state.names.filter { $0.value.kind == .file }.mapValues(\.bytes)
+        }
+    }
+
     /// Names and bytes of all files in a directory.
     package func files(in directory: FilePath) -> [String: [UInt8]] {
         state.withLock { state in

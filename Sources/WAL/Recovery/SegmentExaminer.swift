@@ -13,10 +13,11 @@ struct SegmentExaminer: ~Copyable {
     private var summary: SegmentSummary
     /// n: the id expected at the walker's offset.
     private var id: UInt64 = 0
-    /// The position of offset 0.
+    /// The position of offset 0; meaningless while nothing tells it.
     private var base: UInt64 = 0
     /// Where the next frame begins that the visitor wants to see, or later.
     private var visitDue: UInt64 = 0
+    private var baseIsKnown = true
     /// What was found behind the first bad place; looked for only once, to the end of the file.
     private var behind: Behind?
     /// Ids that the segments before hold, should they overlap with this one: they are not lost.
@@ -79,6 +80,7 @@ struct SegmentExaminer: ~Copyable {
         } else if case .sealed(let first) = name {
             id = first
             summary.firstID = first
+            baseIsKnown = false
         }
         return finish()
     }
@@ -233,6 +235,7 @@ struct SegmentExaminer: ~Copyable {
         if found == nil { found = try search.commonBase() ?? neighbour }
         walker.seek(to: 0)
         guard let found else {
+            baseIsKnown = false
             try loseAll(fault)
             return false
         }
@@ -467,6 +470,10 @@ struct SegmentExaminer: ~Copyable {
         }
         let limit = isSealed ? (following ?? .max) : bound
         var from = offset + UInt64(fault.wholeBytes ?? 1)
+        // A frame that stands where it says and only lacks the mark before it is kept.
+        if case .notAMark(let fields) = fault, fields.id == id, fields.position == base {
+            from = offset
+        }
         var tornFrom: UInt64?
         while let (at, hit) = try search.next(from: from, base: base, id: id) {
             guard case .valid(let frame) = hit else { break }
@@ -531,7 +538,8 @@ struct SegmentExaminer: ~Copyable {
     private mutating func reportDamage(
         _ fault: PlaceFault, at offset: UInt64, to end: UInt64, lostBelow: UInt64
     ) throws(DiskError) {
-        let zeros = try log.isZero(file, offset..<end)
+        var zeros = false
+        if end > offset { zeros = try log.isZero(file, offset..<end) }
         let detail = fault.detail(id: id, position: base &+ offset, bytesLeft: size - offset)
         let why =
             isSealed
@@ -553,7 +561,7 @@ struct SegmentExaminer: ~Copyable {
     // MARK: The end
 
     private mutating func finish() -> LogExaminer {
-        summary.base = base
+        summary.base = baseIsKnown ? base : nil
         summary.nextID = id
         let index = log.result.segments.count - 1
         summary.verdict = log.result.segments[index].verdict

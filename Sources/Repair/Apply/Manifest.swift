@@ -1,0 +1,221 @@
+internal import DataDirectory
+internal import SystemPackage
+internal import WAL
+
+/// What a file holds, told shortly.
+///
+/// Not by a crc: that of a frame with its own crc behind it is the same for every frame of its
+/// length, so an old file and the new one could look alike.
+struct Print: Hashable, Sendable {
+    var size: UInt64
+    var hash: UInt64
+
+    private static let pieceBytes = 1 << 20
+
+    /// Reads a whole file.
+    static func of(_ file: any DiskFile) throws(DiskError) -> Print {
+        var buffer = ByteBuffer()
+        var sum = RunningPrint()
+        while true {
+            buffer.reset()
+            let got = try file.readFully(at: sum.bytes, count: pieceBytes, into: &buffer)
+            if got == 0 { return sum.print }
+            sum.add(buffer.bytes)
+        }
+    }
+
+    /// Nil if there is no such file.
+    static func of(_ path: FilePath, on disk: any Disk) throws(DiskError) -> Print? {
+        guard let status = try disk.status(path) else { return nil }
+        guard status.kind == .file else {
+            throw DiskError(operation: .open, path: path, errno: .isDirectory)
+        }
+        let file = try disk.open(path, .read)
+        defer { file.close() }
+        return try of(file)
+    }
+}
+
+/// Computes a print piece by piece. Every piece but the last has a multiple of eight bytes.
+struct RunningPrint {
+    private(set) var bytes: UInt64 = 0
+    private var state: UInt64 = 0x2545_F491_4F6C_DD1D
+
+    private mutating func mix(_ word: UInt64) {
+        state = (state ^ word) &* 0x9E37_79B9_7F4A_7C15
+        state ^= state >> 29
+    }
+
+    mutating func add(_ piece: RawSpan) {
+        var at = 0
+        while at + 8 <= piece.byteCount {
+            mix(piece.u64(at: at))
+            at += 8
+        }
+        var rest: UInt64 = 0
+        while at < piece.byteCount {
+            rest = rest << 8 | UInt64(piece.u8(at: at))
+            at += 1
+        }
+        if piece.byteCount % 8 != 0 { mix(rest) }
+        bytes += UInt64(piece.byteCount)
+    }
+
+    var print: Print {
+        var last = self
+        last.mix(bytes)
+        return Print(size: bytes, hash: last.state)
+    }
+}
+
+/// What a repair changes, written down before it changes anything: what undoing needs.
+struct Manifest: Sendable {
+    struct Entry: Hashable, Sendable {
+        /// Below the directory that lost+found is in.
+        var file: String
+        /// Below the directory of the manifest; nil if there was no such file.
+        var kept: String?
+        var old: Print?
+        /// Nil if the repair takes the file away.
+        var new: Print?
+    }
+
+    static let fileName = "manifest.json"
+    /// The largest that is read, in bytes.
+    private static let byteLimit: UInt64 = 64 << 20
+
+    var path: String
+    var entries: [Entry] = []
+
+    func render() -> ByteBuffer {
+        var json = JSONWriter(capacity: 4096, spaced: true)
+        json.beginObject()
+        json.name("version")
+        json.integer(UInt64(1))
+        json.name("path")
+        json.string(path)
+        json.name("files")
+        json.beginArray()
+        for entry in entries {
+            json.beginObject()
+            json.name("file")
+            json.string(entry.file)
+            json.name("kept")
+            if let kept = entry.kept { json.string(kept) } else { json.null() }
+            json.name("old")
+            Manifest.write(entry.old, &json)
+            json.name("new")
+            Manifest.write(entry.new, &json)
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+        json.newline()
+        return json.finish()
+    }
+
+    private static func write(_ print: Print?, _ json: inout JSONWriter) {
+        guard let print else { return json.null() }
+        json.beginObject()
+        json.name("size")
+        json.integer(print.size)
+        json.name("hash")
+        json.integer(print.hash)
+        json.endObject()
+    }
+
+    // MARK: Reading
+
+    /// Reads the manifest of a directory that a repair made.
+    static func load(_ directory: FilePath, on disk: any Disk) throws(RepairError) -> Manifest {
+        let path = directory.appending(fileName)
+        var bytes = ByteBuffer()
+        do {
+            guard try disk.status(path)?.kind == .file else {
+                throw RepairError.noManifest(directory, "it has no \(fileName)")
+            }
+            let file = try disk.open(path, .read)
+            defer { file.close() }
+            let size = try file.status().size
+            guard size <= byteLimit else {
+                throw RepairError.noManifest(directory, "\(fileName) has \(size) bytes")
+            }
+            _ = try file.readFully(at: 0, count: Int(size), into: &bytes)
+        } catch let error as RepairError {
+            throw error
+        } catch let error as DiskError {
+            throw .io(error)
+        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+        do {
+            return try parse(bytes.bytes)
+        } catch {
+            throw .noManifest(directory, "\(fileName): \(error)")
+        }
+    }
+
+    static func parse(_ bytes: RawSpan) throws(JSONError) -> Manifest {
+        var reader = try JSONReader(bytes)
+        var manifest = Manifest(path: "")
+        try reader.beginObject()
+        while let name = try reader.nextMember() {
+            switch name {
+            case "version":
+                guard try reader.integer() == 1 else {
+                    throw JSONError(
+                        offset: reader.itemOffset, reason: .meaning("another version wrote it"))
+                }
+            case "path": manifest.path = try reader.string()
+            case "files":
+                try reader.beginArray()
+                while try reader.nextElement() { manifest.entries.append(try entry(&reader)) }
+            default: _ = try reader.value()
+            }
+        }
+        try reader.end()
+        return manifest
+    }
+
+    private static func entry(_ reader: inout JSONReader) throws(JSONError) -> Entry {
+        var entry = Entry(file: "")
+        try reader.beginObject()
+        while let name = try reader.nextMember() {
+            switch name {
+            case "file": entry.file = try relative(&reader)
+            case "kept": entry.kept = reader.null() ? nil : try relative(&reader)
+            case "old": entry.old = try print(&reader)
+            case "new": entry.new = try print(&reader)
+            default: _ = try reader.value()
+            }
+        }
+        guard !entry.file.isEmpty, (entry.kept == nil) == (entry.old == nil) else {
+            throw JSONError(offset: reader.offset, reason: .meaning("a file without its name"))
+        }
+        return entry
+    }
+
+    /// A path that leads downwards only.
+    private static func relative(_ reader: inout JSONReader) throws(JSONError) -> String {
+        let start = reader.offset
+        let text = try reader.string()
+        let path = FilePath(text)
+        guard !path.isAbsolute, !path.isEmpty, path.components.allSatisfy({ $0.kind == .regular })
+        else {
+            throw JSONError(offset: start, reason: .meaning("not a path below the directory"))
+        }
+        return text
+    }
+
+    private static func print(_ reader: inout JSONReader) throws(JSONError) -> Print? {
+        if reader.null() { return nil }
+        var print = Print(size: 0, hash: 0)
+        try reader.beginObject()
+        while let name = try reader.nextMember() {
+            switch name {
+            case "size": print.size = try reader.integer()
+            case "hash": print.hash = try reader.integer()
+            default: _ = try reader.value()
+            }
+        }
+        return print
+    }
+}

@@ -1,0 +1,47 @@
+package import SystemPackage
+package import WAL
+
+/// Why a repair or an undo did nothing.
+package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A system call failed.
+    case io(DiskError)
+    /// Somebody has the log open.
+    case inUse(FilePath, LockHolder?)
+    /// A file is not what it was when the repair was planned.
+    case changed(FilePath)
+    /// What was written does not read back as it was planned.
+    case notAsPlanned(FilePath, String)
+    /// No plan was found under which the log is sound.
+    case noPlan(FilePath)
+    /// A directory to undo from is none.
+    case noManifest(FilePath, String)
+
+    package var description: String {
+        switch self {
+        case .io(let error): "\(error)"
+        case .inUse(let path, .process(let id)?):
+            "\(path) is in use by process \(id); stop it first"
+        case .inUse(let path, _): "\(path) is in use by another process; stop it first"
+        case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
+        case .notAsPlanned(let path, let reason): "\(path) is not as planned: \(reason)"
+        case .noPlan(let path):
+            "\(path): no repair was found that leaves a sound log; toymq-dump prints what is left"
+        case .noManifest(let path, let reason):
+            "\(path) holds no repair that can be undone: \(reason)"
+        }
+    }
+
+    /// As a system call that failed, for a report.
+    package var asDiskError: DiskError {
+        switch self {
+        case .io(let error): error
+        case .inUse(let path, _):
+            DiskError(operation: .lock, path: path, errno: .wouldBlock)
+        case .changed(let path): DiskError(operation: .rename, path: path, errno: .resourceBusy)
+        case .notAsPlanned(let path, _), .noPlan(let path):
+            DiskError(operation: .write, path: path, errno: .ioError)
+        case .noManifest(let path, _):
+            DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
+        }
+    }
+}

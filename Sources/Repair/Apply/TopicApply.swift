@@ -1,0 +1,178 @@
+internal import DataDirectory
+internal import Inspection
+internal import SystemPackage
+internal import WAL
+
+/// Carries out the plan for one topic: sets aside, writes down what will change, writes new files
+/// beside the old ones, checks them, and only then gives them their names.
+struct TopicApply {
+    let plan: TopicPlan
+    let planning: TopicPlanning
+    let lostAndFound: LostAndFound
+    /// The topic's directory, named from that of lost+found.
+    let folder: FilePath
+    let disk: any Disk
+
+    private var directory: FilePath { planning.target.directory }
+
+    /// What was made so far and is not yet under its name.
+    private struct Work {
+        var temporaries: [String] = []
+        /// Stale files that had the name of one of ours, by where they are kept.
+        var displaced: [(name: String, kept: FilePath)] = []
+        var hasRenamed = false
+    }
+
+    /// Does it, and tells what was done. When it throws before the first file was renamed, every
+    /// file is what it was.
+    func run() throws(RepairError) -> [ReportAction] {
+        do {
+            try checkUnchanged()
+            let label = planning.target.name
+            let kept = try lostAndFound.setAside(
+                plan.changes.map(\.name), of: folder, as: label)
+            let prints = try plannedPrints()
+            try lostAndFound.note(
+                plan.changes.map { change in
+                    Manifest.Entry(
+                        file: folder.appending(change.name).string,
+                        kept: kept[change.name]?.kept, old: kept[change.name]?.print,
+                        new: prints[change.name])
+                })
+            var work = Work()
+            do {
+                try write(&work, prints, kept)
+                try checkResult(work)
+                try checkUnchanged(without: work)
+                try putInPlace(&work)
+            } catch {
+                withdraw(work)
+                throw error
+            }
+            return plan.changes.map { action($0, kept[$0.name]?.kept) }
+        } catch let error as RepairError {
+            throw error
+        } catch let error as DiskError {
+            throw .io(error)
+        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+    }
+
+    private func action(_ change: FileChange, _ kept: String?) -> ReportAction {
+        let kind: ReportAction.Kind =
+            change.content == nil ? .remove : kept == nil ? .create : .replace
+        return ReportAction(
+            kind: kind, topic: planning.target.name, file: change.name, detail: change.detail,
+            kept: kept.flatMap { kept in
+                lostAndFound.directory.map { $0.pushing(FilePath(kept)).string }
+            })
+    }
+
+    private static func temporary(_ name: String) -> String { name + ".tmp" }
+
+    // MARK: Checks
+
+    /// Nobody but us writes here as long as everybody keeps to the locks.
+    private func checkUnchanged(without work: Work = Work()) throws {
+        var now = try planning.seen()
+        var before = plan.seen
+        for name in work.temporaries {
+            now[name] = nil
+            before[name] = nil
+        }
+        for name in Set(now.keys).union(before.keys) where now[name] != before[name] {
+            throw RepairError.changed(directory.appending(name))
+        }
+    }
+
+    /// What every new file will hold.
+    private func plannedPrints() throws(DiskError) -> [String: Print] {
+        var prints: [String: Print] = [:]
+        for change in plan.changes {
+            guard let content = change.content else { continue }
+            let file = try content.open(on: disk, as: directory.appending(change.name))
+            defer { file.close() }
+            prints[change.name] = try Print.of(file)
+        }
+        return prints
+    }
+
+    /// Examines the topic with the new files as they came out, before any has its name.
+    private func checkResult(_ work: Work) throws {
+        guard planning.target.onlyFile == nil else { return }
+        var topic = plan.topic
+        for change in plan.changes {
+            guard let segment = change.segment, change.content != nil else { continue }
+            topic.segments[segment] = .file(
+                directory.appending(TopicApply.temporary(change.name)))
+        }
+        let found = try topic.examine(
+            in: directory, on: disk, knownDurable: plan.acknowledged)
+        guard found.verdict <= .zeroTail else {
+            let finding = found.findings.first { $0.kind.isDamage }
+            throw RepairError.notAsPlanned(
+                directory, finding.map { "\($0.kind.rawValue), \($0.detail)" } ?? "not sound")
+        }
+    }
+
+    // MARK: Changes
+
+    private func write(
+        _ work: inout Work, _ prints: [String: Print], _ kept: [String: (kept: String, print: Print)]
+    ) throws {
+        for change in plan.changes {
+            guard let content = change.content else { continue }
+            let name = TopicApply.temporary(change.name)
+            let path = directory.appending(name)
+            if try disk.status(path) != nil {
+                guard let stale = kept[name], let place = lostAndFound.directory else {
+                    throw RepairError.changed(path)
+                }
+                // It is set aside already, and the name is needed.
+                try disk.remove(path)
+                work.displaced.append((name, place.pushing(FilePath(stale.kept))))
+            }
+            work.temporaries.append(name)
+            let source = try content.open(on: disk, as: path)
+            defer { source.close() }
+            try FileCopy.copy(source, to: path, on: disk)
+            // Read back: the copy is told by what it is, not by what was written.
+            guard try Print.of(path, on: disk) == prints[change.name] else {
+                throw RepairError.notAsPlanned(path, "it does not read back as written")
+            }
+        }
+        try Force.names(in: directory, of: disk)
+    }
+
+    private func putInPlace(_ work: inout Work) throws(DiskError) {
+        for change in plan.changes {
+            let path = directory.appending(change.name)
+            work.hasRenamed = true
+            if change.content != nil {
+                let temporary = directory.appending(TopicApply.temporary(change.name))
+                try disk.rename(temporary, to: path)
+            } else if try disk.status(path) != nil {
+                try disk.remove(path)
+            }
+            // Each change is durable before the next: a later one may take away what would prove
+            // an earlier one.
+            try Force.names(in: directory, of: disk)
+        }
+    }
+
+    /// Takes back what was written so far, if no file has a new name yet.
+    private func withdraw(_ work: Work) {
+        for name in work.temporaries { try? disk.remove(directory.appending(name)) }
+        for (name, kept) in work.displaced {
+            let path = directory.appending(name)
+            guard let missing = try? disk.status(path) == nil, missing else { continue }
+            do {
+                try disk.link(kept, to: path)
+            } catch {
+                guard let source = try? disk.open(kept, .read) else { continue }
+                _ = try? FileCopy.copy(source, to: path, on: disk)
+                source.close()
+            }
+        }
+        try? Force.names(in: directory, of: disk)
+    }
+}

@@ -1,0 +1,199 @@
+internal import DataDirectory
+internal import Inspection
+internal import SystemPackage
+internal import WAL
+
+/// One file that a repair changes.
+struct FileChange: Sendable {
+    /// In the topic's directory.
+    var name: String
+    /// What it becomes; nil if it is taken away.
+    var content: PlannedContent?
+    /// The segment that it is, if it is one.
+    var segment: SegmentName?
+    /// For people.
+    var detail: String
+}
+
+/// All that a repair does to one topic, and what the topic was when that was planned.
+struct TopicPlan: Sendable {
+    var report: TopicReport
+    var changes: [FileChange] = []
+    /// The segments as they will be.
+    var topic = PlannedTopic()
+    var acknowledged: UInt64?
+    /// Size, time and identity of every file that the plan relies on.
+    var seen: [String: FileStatus] = [:]
+    /// A message that could be read has to be given up.
+    var losesMore = false
+    var problem: RepairError?
+}
+
+/// Plans the repair of one topic under its lock. Reads; writes nothing.
+struct TopicPlanning {
+    let target: TopicTarget
+    let storage: Storage
+    let now: UInt64
+    private var disk: any Disk { storage.disk }
+
+    init(_ target: TopicTarget, on storage: Storage, now: UInt64) {
+        self.target = target
+        self.storage = storage
+        self.now = now
+    }
+
+    /// Examines the topic. The plan has no changes if there is nothing to do, or if nothing may be
+    /// done: a newer version's log, an I/O error, the Go program's.
+    func plan() -> TopicPlan {
+        let survey = TopicSurvey(target, on: storage, holdsLock: true)
+        var plan = TopicPlan(report: TopicReport(topic: target.name))
+        do throws(DiskError) {
+            plan.seen = try seen()
+            plan.report = survey.run()
+            guard plan.report.error == nil, plan.report.verdict < .newer,
+                plan.report.findings.contains(where: { $0.severity > .remark })
+            else { return plan }
+            switch target.kind {
+            case .native: try planTopic(&plan)
+            case .loneSegment(let file): try planLone(file, &plan)
+            case .go: break
+            }
+        } catch {
+            plan.report.error = error
+            plan.report.verdict = .error
+            plan.changes = []
+        }
+        return plan
+    }
+
+    /// What is there, to tell later whether it has changed.
+    func seen() throws(DiskError) -> [String: FileStatus] {
+        var seen: [String: FileStatus] = [:]
+        let file: String? = if case .loneSegment(let file) = target.kind { file } else { nil }
+        for entry in try disk.list(target.directory) where entry.kind == .file {
+            let name = entry.name.string
+            if let file, file != name { continue }
+            if let status = try disk.status(target.directory.appending(name)) {
+                // A second name changes the time of change, but not the file.
+                seen[name] = FileStatus(
+                    kind: status.kind, size: status.size, device: status.device,
+                    inode: status.inode, modified: status.modified, changed: 0)
+            }
+        }
+        return seen
+    }
+
+    // MARK: A topic
+
+    private func planTopic(_ plan: inout TopicPlan) throws(DiskError) {
+        let offsets = target.directory.appending(DataLayout.offsetsName)
+        do {
+            plan.acknowledged = try OffsetsFile(offsets, storage: storage).load()?
+                .highestAcknowledged?.rawValue
+        } catch {
+            if case .io(let error) = error { throw error }
+            plan.changes.append(
+                FileChange(
+                    name: DataLayout.offsetsName, content: nil,
+                    detail: "\(error); consumers start over"))
+        }
+        var start = PlannedTopic()
+        for name in SegmentListing(try disk.list(target.directory)).names {
+            start.segments[name] = .file(name.path(in: target.directory))
+        }
+        try planSegments(start, &plan) { $0.fileName }
+        for finding in plan.report.findings where finding.kind == .staleTemp {
+            plan.changes.append(
+                FileChange(name: finding.segment, content: nil, detail: finding.detail))
+        }
+        if let only = target.onlyFile {
+            plan.changes.removeAll {
+                $0.name != only && !(only == SegmentName.activeName && $0.name.hasPrefix(only))
+            }
+        }
+    }
+
+    private func planLone(_ file: String, _ plan: inout TopicPlan) throws(DiskError) {
+        var start = PlannedTopic()
+        start.segments[.active] = .file(target.directory.appending(file))
+        try planSegments(start, &plan) { _ in file }
+    }
+
+    private func planSegments(
+        _ start: PlannedTopic, _ plan: inout TopicPlan, fileName: (SegmentName) -> String
+    ) throws(DiskError) {
+        let planner = TopicPlanner(
+            disk: disk, directory: target.directory, acknowledged: plan.acknowledged, now: now)
+        guard let outcome = try planner.plan(start) else {
+            plan.problem = .noPlan(target.directory)
+            plan.changes = []
+            return
+        }
+        plan.topic = outcome.topic
+        plan.losesMore = outcome.losesMore
+        if let torn = outcome.torn, case .native = target.kind {
+            try planKeptTail(torn, &plan)
+        }
+        let names = Set(start.segments.keys).union(outcome.topic.segments.keys)
+        for name in names.sorted(by: { $0.fileName < $1.fileName }) {
+            let new = outcome.topic.segments[name]
+            guard start.segments[name] != new else { continue }
+            let findings = plan.report.findings.filter {
+                $0.segment == fileName(name) && $0.severity > .remark
+            }
+            let why = Set(findings.map(\.kind.rawValue)).sorted().joined(separator: ", ")
+            plan.changes.append(
+                FileChange(
+                    name: fileName(name), content: new, segment: name,
+                    detail: TopicPlanning.detail(new, why)))
+        }
+        // Files are taken away when the ones that stay say all that they proved.
+        let removed = plan.changes.filter { $0.segment != nil && $0.content == nil }
+        plan.changes.removeAll { $0.segment != nil && $0.content == nil }
+        plan.changes += removed
+    }
+
+    private static func detail(_ content: PlannedContent?, _ why: String) -> String {
+        guard case .pieces(let pieces, _)? = content else {
+            return "its ids are in another segment" + (why.isEmpty ? "" : " (\(why))")
+        }
+        var kept: UInt64 = 0
+        var lost: UInt64 = 0
+        for piece in pieces {
+            switch piece {
+            case .kept(_, let bytes): kept += bytes
+            case .lost(let ids, _, _): lost += ids
+            case .marks: break
+            }
+        }
+        var text = "\(kept) bytes kept"
+        if lost > 0 { text += ", lost frames for \(lost) \(lost == 1 ? "message" : "messages")" }
+        return text + (why.isEmpty ? "" : " (\(why))")
+    }
+
+    /// The torn tail goes beside the segment, as opening would put it there.
+    private func planKeptTail(
+        _ torn: (offset: UInt64, position: UInt64), _ plan: inout TopicPlan
+    ) throws(DiskError) {
+        let path = SegmentName.active.path(in: target.directory)
+        guard let size = try disk.status(path)?.size, size > torn.offset else { return }
+        let tail = PlannedContent.pieces(
+            [.kept(offset: torn.offset, bytes: size - torn.offset)], source: .file(path))
+        let base = "\(SegmentName.activeName).torn-\(torn.position)"
+        var number = 1
+        while true {
+            let name = number == 1 ? base : "\(base).\(number)"
+            guard
+                let there = try Print.of(target.directory.appending(name), on: disk)
+            else {
+                plan.changes.append(
+                    FileChange(name: name, content: tail, detail: "the torn tail"))
+                return
+            }
+            let file = try tail.open(on: disk, as: path)
+            defer { file.close() }
+            if try Print.of(file) == there { return }
+            number += 1
+        }
+    }
+}

@@ -1,0 +1,69 @@
+internal import SystemPackage
+internal import WAL
+
+/// The segments of a topic as a plan leaves them, by the name that they have for the log.
+struct PlannedTopic: Hashable, Sendable {
+    var segments: [SegmentName: PlannedContent] = [:]
+
+    /// The names, as an examination wants them.
+    var listing: SegmentListing {
+        var listing = SegmentListing()
+        for name in segments.keys {
+            switch name {
+            case .active: listing.hasActive = true
+            case .sealed(let first): listing.sealed.append(first)
+            }
+        }
+        listing.sealed.sort()
+        return listing
+    }
+
+    /// Examines it as the log would judge it.
+    func examine(
+        in directory: FilePath, on disk: any Disk, knownDurable: UInt64?,
+        visitor: (any ExaminationVisitor)? = nil
+    ) throws(DiskError) -> Examination {
+        var examiner = LogExaminer(
+            disk: PlannedDisk(topic: self, base: disk), directory: directory,
+            knownDurable: knownDurable, visitor: visitor)
+        return try examiner.examine(listing)
+    }
+}
+
+/// Shows planned segments to an examination. Reads only.
+private struct PlannedDisk: Disk {
+    let topic: PlannedTopic
+    let base: any Disk
+
+    func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
+        guard mode == .read, let name = path.lastComponent.flatMap({ SegmentName($0.string) }),
+            let content = topic.segments[name]
+        else { throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory) }
+        return try content.open(on: base, as: path)
+    }
+
+    private func unsupported(_ operation: DiskError.Operation, _ path: FilePath) -> DiskError {
+        DiskError(operation: operation, path: path, errno: .readOnlyFileSystem)
+    }
+    func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
+        throw unsupported(.list, directory)
+    }
+    func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
+        throw unsupported(.status, path)
+    }
+    func makeDirectory(_ path: FilePath) throws(DiskError) {
+        throw unsupported(.makeDirectory, path)
+    }
+    func rename(_ old: FilePath, to new: FilePath) throws(DiskError) {
+        throw unsupported(.rename, old)
+    }
+    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
+        throw unsupported(.link, existing)
+    }
+    func remove(_ path: FilePath) throws(DiskError) { throw unsupported(.remove, path) }
+    func syncDirectory(_ path: FilePath) throws(DiskError) {
+        throw unsupported(.syncDirectory, path)
+    }
+    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { throw unsupported(.lock, path) }
+    func lockHolder(_ path: FilePath) -> LockHolder? { nil }
+}

@@ -1,0 +1,102 @@
+internal import SystemPackage
+internal import WAL
+
+/// Frames back to back that a repair keeps as they are.
+struct KeptRun: Hashable, Sendable {
+    /// Where it is in the file, in bytes.
+    var start: UInt64
+    var end: UInt64
+    /// The id that its first frame asks for.
+    var firstID: UInt64
+    /// The id behind its last frame.
+    var nextID: UInt64
+    var firstTimestamp: UInt64
+    var lastTimestamp: UInt64
+    var beginsWithMark: Bool
+    var endsInMark: Bool
+    var endsInLost: Bool
+}
+
+/// What an examination says about one segment, as far as a repair needs it.
+struct SegmentFacts: Sendable {
+    var name: SegmentName
+    var size: UInt64
+    /// Position of offset 0; nil where nothing tells it.
+    var base: UInt64?
+    var firstID: UInt64
+    /// The id behind the segment, what is lost at its end counted.
+    var nextID: UInt64
+    var messages: UInt64
+    var verdict: Verdict
+    var runs: [KeptRun]
+    /// Bytes of damage, by the offset where it begins.
+    var damage: [UInt64: UInt64] = [:]
+    /// Where a torn tail begins, and what tells so.
+    var tornFrom: UInt64?
+
+    /// The id behind the last frame that is kept.
+    var keptNextID: UInt64 { runs.last?.nextID ?? firstID }
+    var isSealed: Bool { name != .active }
+}
+
+/// Collects what an examination keeps, run by run: memory grows with the number of damaged places,
+/// not with the log.
+final class KeptRuns: ExaminationVisitor {
+    private(set) var runs: [SegmentName: [KeptRun]] = [:]
+    private var name = SegmentName.active
+    private var open: KeptRun?
+
+    func begin(segment: SegmentName, size: UInt64) {
+        finish()
+        name = segment
+    }
+
+    func frame(_ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64) {
+        let end = offset + UInt64(frame.bytes)
+        if open?.end == offset, open?.nextID == frame.fields.id {
+            open?.end = end
+            open?.nextID = frame.nextID
+            open?.lastTimestamp = frame.fields.timestamp
+            open?.endsInMark = frame.isMark
+            open?.endsInLost = frame.lost != nil
+            return
+        }
+        if let open { runs[name, default: []].append(open) }
+        open = KeptRun(
+            start: offset, end: end, firstID: frame.fields.id, nextID: frame.nextID,
+            firstTimestamp: frame.fields.timestamp, lastTimestamp: frame.fields.timestamp,
+            beginsWithMark: frame.isMark, endsInMark: frame.isMark,
+            endsInLost: frame.lost != nil)
+    }
+
+    func finish() {
+        if let open { runs[name, default: []].append(open) }
+        open = nil
+    }
+
+    /// The facts of all segments that were made, oldest first.
+    func facts(_ found: Examination) -> [SegmentFacts] {
+        finish()
+        var facts: [SegmentFacts] = []
+        for summary in found.segments {
+            if summary.name == .active, found.active != .made { continue }
+            var first = facts.last?.nextID ?? 0
+            if case .sealed(let named) = summary.name { first = named }
+            var segment = SegmentFacts(
+                name: summary.name, size: summary.size, base: summary.base,
+                firstID: summary.firstID ?? first, nextID: summary.nextID,
+                messages: summary.messages, verdict: summary.verdict,
+                runs: runs[summary.name] ?? [])
+            for finding in found.findings where finding.segment == summary.name.fileName {
+                switch finding.kind {
+                case .tornTail: segment.tornFrom = finding.offset
+                case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition:
+                    segment.damage[finding.offset] = finding.length
+                default: break
+                }
+            }
+            facts.append(segment)
+        }
+        return facts
+    }
+}

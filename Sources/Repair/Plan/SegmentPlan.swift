@@ -1,0 +1,242 @@
+internal import SystemPackage
+internal import WAL
+
+/// What one segment becomes: its kept frames where they are, and frames for what is gone.
+struct SegmentPlan {
+    /// What stands behind the segment.
+    enum End {
+        /// A segment that begins with this id, and at this position if that is known.
+        case joins(id: UInt64, position: UInt64?)
+        /// Nothing that was made.
+        case open
+    }
+
+    /// It cannot be made to fit what stands behind it.
+    struct DoesNotJoin: Error {}
+
+    private let facts: SegmentFacts
+    private let content: PlannedContent
+    private let disk: any Disk
+    private let path: FilePath
+
+    private(set) var pieces: [Piece] = []
+    /// Position of offset 0 in the file that is planned.
+    let base: UInt64
+    /// The id expected next, where the plan stands.
+    private(set) var nextID: UInt64
+    /// Bytes planned so far.
+    private(set) var bytes: UInt64 = 0
+    private(set) var timestamp: UInt64
+    private(set) var endsInLost = false
+    private(set) var endsInMark = false
+    /// A whole frame had to give way: nothing else would have fitted. Only bytes that somebody
+    /// made up on purpose come to this.
+    private(set) var givesUpFrames = false
+    private var runs: [KeptRun]
+    /// The end of the last kept bytes in the source.
+    private var sourceEnd: UInt64 = 0
+
+    var endPosition: UInt64 { base &+ bytes }
+
+    /// - Parameters:
+    ///   - base: position of offset 0 in the file to be.
+    ///   - timestamp: that of the frame before, nanoseconds.
+    init(
+        _ facts: SegmentFacts, _ content: PlannedContent, base: UInt64, timestamp: UInt64,
+        on disk: any Disk, path: FilePath
+    ) {
+        self.facts = facts
+        self.content = content
+        self.disk = disk
+        self.path = path
+        self.base = base
+        self.timestamp = timestamp
+        nextID = facts.firstID
+        runs = facts.runs
+    }
+
+    /// Whether the file stays as it is.
+    var isUnchanged: Bool { pieces == [.kept(offset: 0, bytes: facts.size)] }
+
+    private var place: FrameEncoder.Place {
+        .init(id: nextID, position: endPosition, timestamp: timestamp)
+    }
+
+    mutating func build(_ end: End) throws {
+        try begin()
+        while !runs.isEmpty {
+            try closeGap()
+            if runs.isEmpty { break }
+            keep(runs.removeFirst())
+        }
+        switch end {
+        case .joins(let id, let position): try join(id, position)
+        case .open:
+            loseTail(upTo: max(facts.nextID, nextID))
+            if !facts.isSealed { addClosingMark() }
+        }
+    }
+
+    // MARK: The beginning
+
+    private mutating func begin() throws {
+        if let first = runs.first, first.start == 0, first.beginsWithMark { return }
+        pieces.append(.marks(count: 1, at: place))
+        bytes = UInt64(FrameLayout.smallestFrame)
+        endsInMark = true
+        sourceEnd = min(bytes, facts.size)
+    }
+
+    /// How far frames move: 0 unless a segment's first bytes are gone or too many.
+    private var shift: UInt64 { (facts.base ?? base) &- base }
+
+    private mutating func keep(_ run: KeptRun) {
+        if case .kept(let offset, let count)? = pieces.last, offset + count == run.start {
+            pieces[pieces.count - 1] = .kept(offset: offset, bytes: count + run.end - run.start)
+        } else {
+            pieces.append(.kept(offset: run.start, bytes: run.end - run.start))
+        }
+        bytes += run.end - run.start
+        sourceEnd = run.end
+        nextID = run.nextID
+        timestamp = run.lastTimestamp
+        endsInLost = run.endsInLost
+        endsInMark = run.endsInMark
+    }
+
+    // MARK: Gaps
+
+    /// Fills what is before the next run. Frames of that run give way where nothing else fits.
+    private mutating func closeGap() throws {
+        while let run = runs.first {
+            let target = run.start &+ shift
+            if target >= bytes, run.firstID >= nextID,
+                let filling = GapFill.pieces(
+                    bytes: target - bytes, ids: run.firstID - nextID, at: place)
+            {
+                add(filling)
+                return
+            }
+            givesUpFrames = true
+            runs[0] = try withoutFirstFrame(run) ?? run
+            if runs[0] == run { runs.removeFirst() }
+        }
+    }
+
+    private mutating func add(_ filling: [Piece]) {
+        for piece in filling {
+            pieces.append(piece)
+            bytes += piece.bytes
+            switch piece {
+            case .lost(let ids, _, _):
+                nextID += ids
+                endsInLost = true
+                endsInMark = false
+            case .marks:
+                endsInLost = false
+                endsInMark = true
+            case .kept: break
+            }
+        }
+    }
+
+    /// The run without its first frame; nil if there is no more in it.
+    private func withoutFirstFrame(_ run: KeptRun) throws(DiskError) -> KeptRun? {
+        let file = try content.open(on: disk, as: path)
+        defer { file.close() }
+        var walker = FrameWalker(file, from: run.start, to: run.end)
+        guard case .frame = try walker.next(id: nil, base: nil) else { return nil }
+        let start = walker.offset
+        guard case .frame(let second) = try walker.next(id: nil, base: nil) else { return nil }
+        var rest = run
+        rest.start = start
+        rest.firstID = second.fields.id
+        rest.firstTimestamp = second.fields.timestamp
+        rest.beginsWithMark = second.isMark
+        return rest
+    }
+
+    // MARK: The end
+
+    /// Nothing stands behind: what is lost takes the bytes that it had, as far as so many messages
+    /// may have had them.
+    private mutating func loseTail(upTo id: UInt64) {
+        let ids = id - nextID
+        let fewest = GapFill.fewestBytes(forIDs: ids)
+        let there = min(damagedBytes, GapFill.mostBytes(forIDs: ids))
+        if let filling = GapFill.pieces(bytes: max(there, fewest), ids: ids, at: place), ids > 0 {
+            add(filling)
+        }
+    }
+
+    /// Bytes of the damaged place that the segment ends in.
+    private var damagedBytes: UInt64 {
+        guard facts.runs.isEmpty else { return facts.damage[sourceEnd] ?? 0 }
+        // The mark that is written anew takes its share of a place that begins with it.
+        let damage = facts.damage[0] ?? 0
+        return damage > sourceEnd ? damage - sourceEnd : 0
+    }
+
+    private mutating func addClosingMark() {
+        if endsInMark { return }
+        add([.marks(count: 1, at: place)])
+    }
+
+    /// Makes the segment end where the next one begins, or in a `lost` frame before that.
+    private mutating func join(_ id: UInt64, _ position: UInt64?) throws {
+        while true {
+            guard id >= nextID else { throw DoesNotJoin() }
+            let ids = id - nextID
+            let room = position.map { Int64(bitPattern: $0 &- endPosition) } ?? .max
+            guard room >= 0 else { throw DoesNotJoin() }
+            if ids == 0 {
+                if room == 0 || position == nil || endsInLost { return }
+                if room <= Int64(FrameLayout.largestFrame),
+                    let marks = GapFill.pieces(bytes: UInt64(room), ids: 0, at: place)
+                {
+                    add(marks)
+                    return
+                }
+            } else if GapFill.fewestBytes(forIDs: ids) <= UInt64(room) {
+                lose(ids, room: UInt64(room))
+                return
+            }
+            try dropLastFrame()
+        }
+    }
+
+    private mutating func lose(_ ids: UInt64, room: UInt64) {
+        let fewest = GapFill.fewestBytes(forIDs: ids)
+        let tail = facts.size > sourceEnd ? facts.size - sourceEnd : 0
+        let wanted = min(max(tail, fewest), room, GapFill.mostBytes(forIDs: ids))
+        guard let filling = GapFill.pieces(bytes: wanted, ids: ids, at: place) else { return }
+        add(filling)
+    }
+
+    /// Takes back the last frame so that a `lost` frame can stand there.
+    private mutating func dropLastFrame() throws {
+        givesUpFrames = true
+        guard case .kept(let offset, let count)? = pieces.last else { throw DoesNotJoin() }
+        let file = try content.open(on: disk, as: path)
+        defer { file.close() }
+        var walker = FrameWalker(file, from: offset, to: offset + count)
+        var last: (offset: UInt64, frame: DecodedFrame)?
+        var before: DecodedFrame?
+        while case .frame(let frame) = try walker.next(id: nil, base: nil) {
+            before = last?.frame
+            last = (walker.offset - UInt64(frame.bytes), frame)
+        }
+        // The mark at the beginning has to stay.
+        guard let last, last.offset > 0 else { throw DoesNotJoin() }
+        pieces.removeLast()
+        if last.offset > offset {
+            pieces.append(.kept(offset: offset, bytes: last.offset - offset))
+        }
+        bytes -= UInt64(last.frame.bytes)
+        nextID = last.frame.fields.id
+        timestamp = before?.fields.timestamp ?? timestamp
+        endsInLost = before?.lost != nil
+        endsInMark = before?.isMark ?? false
+        sourceEnd = last.offset
+    }
+}
