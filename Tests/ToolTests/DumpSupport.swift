@@ -113,13 +113,23 @@ final class DumpProcess {
     private let process = Process()
     private let folder: DumpFolder
 
-    /// Starts `toymq-dump`; what it prints goes into files, so that nobody has to read meanwhile.
-    init(_ arguments: [String], to output: FileHandle? = nil) throws {
-        folder = try DumpFolder()
+    /// Where the tools of this build are.
+    static func executable(_ tool: String) throws -> URL {
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
-            .appendingPathComponent("toymq-dump")
-        process.arguments = arguments
+        return URL(fileURLWithPath: tests).deletingLastPathComponent()
+            .appendingPathComponent(tool)
+    }
+
+    /// Starts a tool, through `wrapper` if there is one (a command that runs its arguments); what
+    /// it prints goes into files, so that nobody has to read meanwhile.
+    init(
+        _ arguments: [String], tool: String = "toymq-dump", wrapper: [String] = [],
+        to output: FileHandle? = nil
+    ) throws {
+        folder = try DumpFolder()
+        let command = wrapper + [try DumpProcess.executable(tool).path] + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         for name in ["output", "error"] {
             try Data().write(to: folder.url.appendingPathComponent(name))
         }
