@@ -100,8 +100,8 @@ func hunt(_ mutant: Mutant, _ arguments: Arguments) {
     let states = Monitor(0)
     let caught = Monitor<Exploration.Failure?>(nil)
     _ = Job.run(
-        Job.all(seed: arguments.seed), arguments.effort, threads: arguments.threads,
-        failureLimit: 1
+        Job.all(seed: arguments.seed).sorted { $0.order < $1.order }, arguments.effort,
+        threads: arguments.threads, failureLimit: 1
     ) { _, result in
         states.withLock { $0 += result.states }
         guard let failure = result.failures.first else { return true }

@@ -1,6 +1,5 @@
 import Foundation
 import Simulation
-import SystemPackage
 import Testing
 
 @testable import WAL
@@ -8,115 +7,70 @@ import Testing
 /// Every crash state of small workloads opens, with everything that was acknowledged: none is lost
 /// and none is refused.
 ///
-/// A debug build explores little, since it is some twenty times slower; a release build (`tools/test
-/// --release`) explores about 80,000 states, with TOYMQ_TEST_LONG=1 many more.
+/// Here only some of them are played, so that a debug build is done soon; `tools/crash` plays them
+/// in an optimised build, and says how to play one of them again.
 @Suite struct CrashExplorationTests {
-    private static let isLong = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
     #if DEBUG
-        private static let outcomes = isLong ? 64 : 4
-        private static let nestedStride = isLong ? 211 : 1511
+        private static let effort = Effort.glance
     #else
-        private static let outcomes = isLong ? 1024 : 96
-        private static let nestedStride = isLong ? 37 : 149
+        private static let effort = Effort.taste
     #endif
 
-    /// Explores with sectors and with units so small that a frame has several.
-    private func explore(
-        _ name: String, segmentBytes: Int = 64 << 20, _ body: (Exploration.Run) throws -> Void
-    ) {
-        var options = LogOptions()
-        options.segmentBytes = segmentBytes
-        var states = 0
-        for (seed, unit) in [(1, 512), (2, 64), (3, 16)] as [(UInt64, Int)] {
-            let exploration = Exploration(
-                seed: seed, limit: CrashExplorationTests.outcomes, unitBytes: unit,
-                nestedStride: CrashExplorationTests.nestedStride)
-            exploration.explore("\(name), units of \(unit)", options: options, body)
-            states += exploration.states
-            for failure in exploration.failures { Issue.record(failure) }
-        }
-        print("crash exploration: \(name): \(states) states")
-        #expect(states > 50)
+    static let jobs = Job.all(seed: 1)
+
+    private func explore(_ job: Job) {
+        let result = job.run(CrashExplorationTests.effort)
+        for failure in result.failures { Issue.record(failure) }
+        #expect(result.states > 0)
     }
 
-    @Test func aNewLogAndSingleAppends() {
-        explore("single appends") { run in
-            try run.open()
-            try run.append(run.payloads(1, bytes: 10))
-            try run.append(run.payloads(1, bytes: 600))
-            try run.append([[]])
-        }
+    @Test(arguments: jobs.filter { $0.trial == .crashes && $0.workload.cost < 100 })
+    func noCrashLosesOrRefusesAnything(_ job: Job) { explore(job) }
+
+    @Test(arguments: jobs.filter { $0.trial == .reads })
+    func aWrongReadChangesNothing(_ job: Job) { explore(job) }
+
+    @Test(
+        arguments: jobs.filter {
+            ["new log, single appends", "lost ids"].contains($0.workload.name)
+                && $0.trial == .faults
+        })
+    func aFailedCallLosesNothing(_ job: Job) { explore(job) }
+
+    @Test func theSameSeedPlaysTheSameStates() {
+        let job = CrashExplorationTests.jobs[0]
+        #expect(job.run(.glance).states == job.run(.glance).states)
     }
 
-    @Test func groupCommitsOfTwoToEight() {
-        explore("group commits") { run in
-            try run.open()
-            for number in [2, 5, 8] { try run.append(run.payloads(number, bytes: 40 * number)) }
+    @Test func aBrokenPromiseIsTold() {
+        let exploration = Exploration(seed: 1, limit: 4)
+        exploration.explore("forgets") { run in
+            run.open()
+            run.append(1, bytes: 10)
+            run.knowledge.acknowledged[7] = Sent([1])
         }
+        let failure = exploration.failures.first
+        #expect(failure?.reason.contains("message 7 was acknowledged and is gone") == true)
+        #expect(failure?.trace.isEmpty == false)
     }
 
-    @Test func keysAndHeaders() {
-        explore("keys and headers") { run in
-            try run.open()
-            try run.append(run.payloads(3, bytes: 100), keyed: true)
-            try run.append(run.payloads(1, bytes: 0), keyed: true)
-        }
-    }
-
-    @Test func idleMarksBetweenCommits() {
-        explore("idle marks") { run in
-            try run.open()
-            try run.append(run.payloads(2, bytes: 100))
-            run.idle()
-            try run.append(run.payloads(2, bytes: 100))
-            run.idle()
-            try run.append(run.payloads(1, bytes: 700))
+    @Test func theCrashModelHasARowForEachWorkload() throws {
+        let root = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let page = try String(
+            contentsOf: root.appendingPathComponent("docs/CRASH-MODEL.md"), encoding: .utf8)
+        for workload in Workload.all {
+            #expect(page.contains("\n| \(workload.name) | "), "run tools/crash --write")
         }
     }
 
-    @Test func closingAndOpeningAgain() {
-        explore("close and open") { run in
-            try run.open()
-            try run.append(run.payloads(2, bytes: 100))
-            try run.close()
-            try run.open()
-            try run.append(run.payloads(3, bytes: 200))
-            try run.close()
-            try run.open()
-        }
+    @Test func noMutantIsBuiltIn() {
+        #expect(!Mutant.areBuiltIn)
+        #expect(Mutant.allCases.allSatisfy { !$0.isOn })
     }
+}
 
-    @Test func sealingRollingAndDropping() {
-        explore("seal, roll and drop", segmentBytes: 4096) { run in
-            try run.open()
-            for _ in 0..<5 { try run.append(run.payloads(2, bytes: 900)) }
-            run.idle()
-            try run.append(run.payloads(1, bytes: 900))
-            try run.drop(below: 5)
-            try run.append(run.payloads(1, bytes: 900))
-            try run.drop(below: 9)
-            try run.close()
-        }
-    }
-
-    @Test func spaceThatIsZeroFilledAhead() {
-        explore("zero-filled space", segmentBytes: 256 << 10) { run in
-            try run.open()
-            try run.append(run.payloads(1, bytes: 40_000))
-            try run.append(run.payloads(2, bytes: 500))
-            try run.append(run.payloads(2, bytes: 500))
-        }
-    }
-
-    @Test func payloadsThatHoldTheLogItself() {
-        explore("copies of frames") { run in
-            try run.open()
-            try run.append(run.payloads(2, bytes: 50))
-            for _ in 0..<2 {
-                let path = Exploration.directory.appending(SegmentName.activeName)
-                try run.append([run.disk.state.bytes(path) ?? []])
-            }
-            try run.append(run.payloads(2, bytes: 50))
-        }
-    }
+extension Job: CustomTestStringConvertible {
+    /// Workload, trial and unit.
+    public var testDescription: String { name }
 }

@@ -37,6 +37,13 @@ import Testing
         }
     }
 
+    @Test func theListOfMutantsIsTheOneInTheCode() throws {
+        let rows = try section("mutants", of: "docs/CRASH-MODEL.md").dropFirst(2).map { row in
+            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        #expect(rows.map { $0[0] } == Mutant.allCases.map { "`\($0.name)`" })
+    }
+
     @Test func everyFindingHasItsHeadingWithItsSeverity() throws {
         let parts = try text("docs/TOOLS.md").components(separatedBy: "\n### ").dropFirst()
         let headings = parts.map { $0.split(separator: "\n").map(String.init) }

@@ -86,15 +86,12 @@ extension Exploration {
                 states += 1
                 return
             }
-            if let found = try? run.contents(), let log = run.log,
-                let wrong = run.knowledge.wrong(found, log.durable)
-            {
+            if let log = run.log, let wrong = knowledge.wrong(run.found, log.durable) {
                 states += 1
                 return fail(wrong)
             }
         } catch {}
-        // Whatever came of it, the log itself is as good as it was.
-        run.knowledge.beforeOpening = nil
-        judge(run.disk.state, run.knowledge, options, depth: 1, isKill: true, "kill")
+        // Whatever came of it, the log itself is as good as it was, and reading again gives it all.
+        judge(run.disk.state, knowledge, options, depth: 1, isKill: true, "kill")
     }
 }

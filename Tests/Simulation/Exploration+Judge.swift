@@ -21,20 +21,21 @@ extension Exploration {
         var knowledge = knowledge
         knowledge.beforeOpening = nil
         let run = makeRun(state, knowledge, options, depth: depth - 1, salt: number * 1000)
-        if let wrong = firstLife(run), !isOver { fail(wrong) }
+        if let wrong = firstLife(run, knowledge), !isOver { fail(wrong) }
         if let watched, watched.state == number {
             watched.tell("recovery and one append: \(run.disk.calls)")
         }
     }
 
     /// Opens, reads, appends, opens again.
-    private func firstLife(_ run: Run) -> String? {
+    /// `knowledge` is that of before.
+    private func firstLife(_ run: Run, _ knowledge: Knowledge) -> String? {
         run.open()
         if let broken = run.knowledge.broken { return broken }
         guard let log = run.log else { return "it does not open" }
         do {
-            let found = try run.contents()
-            if let wrong = run.knowledge.wrong(found, log.durable) { return wrong }
+            let found = run.found
+            if let wrong = knowledge.wrong(found, log.durable) { return wrong }
             let before = run.knowledge.acknowledged.count
             run.append(1, bytes: 20)
             if let broken = run.knowledge.broken { return broken }
@@ -59,8 +60,8 @@ extension Exploration {
         let place = "opened again after a \(isKill ? "kill" : "power cut"): "
         if let broken = again.knowledge.broken { return place + broken }
         guard let log = again.log else { return place + "it does not open" }
-        let second = try again.contents()
-        if let wrong = again.knowledge.wrong(second, log.durable) { return place + wrong }
+        let second = again.found
+        if let wrong = run.knowledge.wrong(second, log.durable) { return place + wrong }
         guard second.count == first.count + 1,
             zip(first, second).allSatisfy({ $0.id == $1.id && $0.message == $1.message })
         else { return place + "\(second.count) messages, there were \(first.count) and one more" }

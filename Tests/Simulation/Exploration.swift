@@ -99,7 +99,8 @@ package final class Exploration: @unchecked Sendable {
         salt: Int, firstCall: Int = 0
     ) -> Run {
         let box = Monitor<Run?>(nil)
-        let observer: @Sendable (SimulatedState, SimulatedDisk.Call) -> Void = { [self] state, call in
+        let observer: @Sendable (SimulatedState, SimulatedDisk.Call) -> Void = {
+            [self] state, call in
             guard let run = box.withLock({ $0 }), !isOver else { return }
             if depth == self.depth { run.look() }
             guard run.disk.calls.count >= firstCall else { return }

@@ -12,12 +12,14 @@ package struct Effort: Sendable {
     /// Bits that are flipped in each read.
     package var bits: Int
 
-    /// A taste, for builds that are not optimised.
+    /// A glance, for builds that are not optimised.
+    package static let glance = Effort(
+        outcomes: 2, faultOutcomes: 1, stride: 9, nestedStride: 997, bits: 2)
     package static let taste = Effort(
         outcomes: 3, faultOutcomes: 1, stride: 3, nestedStride: 199, bits: 2)
     /// Some minutes of one core at most, optimised.
     package static let bounded = Effort(
-        outcomes: 96, faultOutcomes: 4, stride: 1, nestedStride: 101, bits: 24)
+        outcomes: 96, faultOutcomes: 4, stride: 1, nestedStride: 151, bits: 24)
     /// As much as an hour gives.
     package static let full = Effort(
         outcomes: 1024, faultOutcomes: 24, stride: 1, nestedStride: 29, bits: 400)
@@ -52,6 +54,11 @@ package struct Job: Sendable {
         }
     }
 
+    /// Cheap ones first, and those that find most.
+    package var order: Int {
+        workload.cost * 10 + (trial == .crashes ? 0 : trial == .reads ? 2 : 1)
+    }
+
     /// Plays it. `watch` names a state to tell all of.
     package func run(
         _ effort: Effort, failureLimit: Int = 3,
@@ -62,12 +69,12 @@ package struct Job: Sendable {
         let exploration = Exploration(
             seed: seed, limit: max(limit / workload.cost, 1), unitBytes: unitBytes,
             depth: workload.depth, nestedStride: effort.nestedStride)
-        exploration.stride = effort.stride
+        exploration.stride = max(effort.stride, workload.cost / (trial == .crashes ? 50 : 1))
         exploration.failureLimit = failureLimit
         exploration.watched = watch
         if workload.cost > 1 || trial != .crashes { exploration.partsOfWrites = 2 }
         // Few states of their own: what comes behind a recovery is the point.
-        if workload.depth > 2 { exploration.nestedStride = max(effort.nestedStride / 20, 1) }
+        if workload.depth > 2 { exploration.nestedStride = max(effort.nestedStride / 2, 1) }
         switch trial {
         case .crashes:
             exploration.explore(name, options: workload.options, workload.body)

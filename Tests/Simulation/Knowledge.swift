@@ -12,6 +12,13 @@ package struct Sent: Hashable, Sendable {
         self.key = key
         self.headers = headers
     }
+
+    /// A few bytes tell nearly all apart: hashing megabytes for every state would take most of the
+    /// time.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(payload.count)
+        for byte in payload.prefix(12) { hasher.combine(byte) }
+    }
 }
 
 /// What a program using the log knows: what it was told, and what it tried.
@@ -20,7 +27,8 @@ package struct Knowledge: Sendable {
     package var acknowledged: [UInt64: Sent] = [:]
     /// Everything that was ever handed to the log.
     package var attempted: Set<Sent> = []
-    /// What the log said that it did not append: must never appear.
+    /// What the log said that it did not append, and what was not there after it had been opened:
+    /// must never appear.
     package var refused: Set<Sent> = []
     /// What readers have seen: must be there for ever, byte for byte.
     package var shown: [UInt64: Sent] = [:]

@@ -64,7 +64,8 @@ struct Platter {
             choices.append(.unit(number, unit, contents))
         }
         let between = [
-            (file.forced.count / unitBytes + 1) * unitBytes, (image.count - 1) / unitBytes * unitBytes,
+            (file.forced.count / unitBytes + 1) * unitBytes,
+            (image.count - 1) / unitBytes * unitBytes,
         ]
         for size in between where size > file.forced.count && size < image.count {
             if !sizes.contains(size) { sizes.insert(size, at: 1) }

@@ -33,7 +33,9 @@ extension Run {
     /// A consumer acknowledges every message there is; the file is replaced.
     package func acknowledgeAll() {
         knowledge.offsets.isUsed = true
-        guard let log, let consumer = try? ConsumerID("reader"), !log.durable.isEmpty else { return }
+        guard let log, let consumer = try? ConsumerID("reader"), !log.durable.isEmpty else {
+            return
+        }
         for id in log.durable.lowerBound.rawValue..<log.durable.upperBound.rawValue {
             knowledge.offsets.current.acknowledge(MessageID(id), by: consumer)
         }

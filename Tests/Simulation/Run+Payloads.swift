@@ -54,14 +54,13 @@ extension Run {
             disk: scratch, knowledge: knowledge, options: options, position: position,
             salt: 500_000 + knowledge.attempted.count)
         other.open()
-        let end = scratch.state.bytes(Exploration.directory.appending(SegmentName.activeName))
         other.append(number, bytes: bytes)
         let path = Exploration.directory.appending(SegmentName.activeName)
         guard var state = beforeSync.withLock({ $0 }), let inode = state.resolve(path),
-            let written = state.bytes(path), let start = end?.count, start + 20 < written.count
+            let file = state.file(inode), case .write(let commit)? = file.pending.last
         else { return knowledge.breaks("the workload made no torn commit") }
-        var bytes = written
-        for at in start..<start + 20 { bytes[at] = 0 }
+        var bytes = file.cached
+        for at in commit.offset..<commit.offset + 20 { bytes[at] = 0 }
         state.inodes[inode] = .file(.init(forced: bytes, modified: Int64(bytes.count)))
         knowledge.attempted.formUnion(other.knowledge.attempted)
         endProcess(leaving: state)

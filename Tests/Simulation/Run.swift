@@ -18,6 +18,8 @@ package final class Run: @unchecked Sendable {
     package let disk: SimulatedDisk
     package var knowledge: Knowledge
     package private(set) var log: Log?
+    /// What was there when it was opened last.
+    private(set) var found: [(id: UInt64, message: Sent)] = []
     /// Calls fail on purpose: errors are answered as a program would, and are not faults.
     package var expectsErrors = false
     package var afterFailure = AfterFailure.reopens
@@ -82,6 +84,10 @@ package final class Run: @unchecked Sendable {
         log = try Log.open(directory, host: host, options: options)
         guard let log else { return }
         knowledge.shownBelow = max(knowledge.shownBelow, log.durable.upperBound.rawValue)
+        found = try contents()
+        // From now on others get its id.
+        let gone = knowledge.attempted.subtracting(found.map(\.message))
+        knowledge.refused.formUnion(gone)
         if case .torn(let bytes, let path, _) = log.recovery.tail,
             let before = knowledge.beforeOpening?.bytes
         {

@@ -58,7 +58,9 @@ extension SimulatedState.File {
     /// Whether a power cut may leave it otherwise than the cache shows it.
     package var isDirty: Bool { !pending.isEmpty }
 
-    mutating func write(_ bytes: [UInt8], at offset: Int) { note(.write(.init(offset: offset, bytes: bytes))) }
+    mutating func write(_ bytes: [UInt8], at offset: Int) {
+        note(.write(.init(offset: offset, bytes: bytes)))
+    }
 
     mutating func resize(to size: Int) { note(.resize(size)) }
 

@@ -41,93 +41,97 @@ package struct Workload: Sendable {
 }
 
 extension Workload {
-    package static let all: [Workload] = [
-        Workload("new log, single appends", trials: [.crashes, .faults, .faultsAndKill]) { run in
-            run.open()
-            run.append(1, bytes: 10)
-            run.append(1, bytes: 600)
-            run.append([[]])
-        },
-        Workload("group commits of 2 to 8", units: [512, 64]) { run in
-            run.open()
-            for number in 2...8 { run.append(number, bytes: 30 + 8 * number) }
-        },
-        Workload("group commits, failing", units: [64], trials: [.faults, .faultsAndKill]) { run in
-            run.open()
-            run.append(3, bytes: 60)
-            run.append(4, bytes: 10)
-            run.append(2, bytes: 200)
-        },
-        Workload("keys and headers", trials: [.crashes, .reads]) { run in
-            run.open()
-            run.appendKeyed(3, bytes: 100)
-            run.appendKeyed(3, bytes: 0)
-        },
-        Workload("largest frame", units: [4096], cost: 400) { run in
-            run.open()
-            run.append(1, bytes: FrameLayout.largestFrame - FrameLayout.smallestFrame)
-            run.append(2, bytes: 5000)
-        },
-        Workload(
-            "idle marks", trials: [.crashes, .faults, .faultsAndKill, .reads]
-        ) { run in
-            run.open()
-            run.append(2, bytes: 100)
-            run.idle()
-            run.append(2, bytes: 100)
-            run.idle()
-            run.append(1, bytes: 700)
-            run.append(2, bytes: 20)
-            run.idle()
-        },
-        Workload("close and open", trials: [.crashes, .faults, .faultsAndKill]) { run in
-            run.open()
-            run.append(2, bytes: 100)
-            run.close()
-            run.open()
-            run.append(3, bytes: 200)
-            run.close()
-            run.open()
-        },
-        Workload("seal and roll", segmentBytes: 4096, trials: [.crashes, .reads]) { run in
-            run.open()
-            for _ in 0..<4 { run.append(2, bytes: 900) }
-            run.idle()
-            run.append(1, bytes: 1500)
-            run.append(1, bytes: 1500)
-            run.idle()
-        },
-        Workload(
-            "drop of segments", segmentBytes: 4096, units: [512],
-            trials: [.crashes, .faults, .faultsAndKill]
-        ) { run in
-            run.open()
-            for _ in 0..<4 { run.append(2, bytes: 1500) }
-            run.idle()
-            run.drop(below: 5)
-            run.append(1, bytes: 1500)
-            run.drop(below: 2)
-            run.append(1, bytes: 900)
-            run.drop(below: 9)
-            run.close()
-        },
-        Workload("zero-filled space", segmentBytes: 128 << 10, units: [4096, 512], cost: 4) { run in
-            run.open()
-            run.append(1, bytes: 40_000)
-            run.append(2, bytes: 500)
-            run.append(2, bytes: 500)
-        },
-        Workload(
-            "zero-filled and sealed", segmentBytes: 64 << 10, units: [4096],
-            trials: [.crashes, .faults], cost: 4
-        ) { run in
-            run.open()
-            run.append(1, bytes: 33_000)
-            run.append(2, bytes: 500)
-            run.append(1, bytes: 40_000)
-            run.append(1, bytes: 10)
-        },
-    ] + lives + payloads + besides
+    package static let all: [Workload] =
+        [
+            Workload("new log, single appends", trials: [.crashes, .faults, .faultsAndKill]) {
+                run in
+                run.open()
+                run.append(1, bytes: 10)
+                run.append(1, bytes: 600)
+                run.append([[]])
+            },
+            Workload("group commits of 2 to 8", units: [512, 64]) { run in
+                run.open()
+                for number in 2...8 { run.append(number, bytes: 30 + 8 * number) }
+            },
+            Workload("group commits, failing", units: [64], trials: [.faults, .faultsAndKill]) {
+                run in
+                run.open()
+                run.append(3, bytes: 60)
+                run.append(4, bytes: 10)
+                run.append(2, bytes: 200)
+            },
+            Workload("keys and headers", trials: [.crashes, .reads]) { run in
+                run.open()
+                run.appendKeyed(3, bytes: 100)
+                run.appendKeyed(3, bytes: 0)
+            },
+            Workload("largest frame", units: [4096], cost: 400) { run in
+                run.open()
+                run.append(1, bytes: FrameLayout.largestFrame - FrameLayout.smallestFrame)
+                run.append(2, bytes: 5000)
+            },
+            Workload(
+                "idle marks", trials: [.crashes, .faults, .faultsAndKill, .reads]
+            ) { run in
+                run.open()
+                run.append(2, bytes: 100)
+                run.idle()
+                run.append(2, bytes: 100)
+                run.idle()
+                run.append(1, bytes: 700)
+                run.append(2, bytes: 20)
+                run.idle()
+            },
+            Workload("close and open", trials: [.crashes, .faults, .faultsAndKill]) { run in
+                run.open()
+                run.append(2, bytes: 100)
+                run.close()
+                run.open()
+                run.append(3, bytes: 200)
+                run.close()
+                run.open()
+            },
+            Workload("seal and roll", segmentBytes: 4096, trials: [.crashes, .reads]) { run in
+                run.open()
+                for _ in 0..<4 { run.append(2, bytes: 900) }
+                run.idle()
+                run.append(1, bytes: 1500)
+                run.append(1, bytes: 1500)
+                run.idle()
+            },
+            Workload(
+                "drop of segments", segmentBytes: 4096, units: [512],
+                trials: [.crashes, .faults, .faultsAndKill]
+            ) { run in
+                run.open()
+                for _ in 0..<4 { run.append(2, bytes: 1500) }
+                run.idle()
+                run.drop(below: 5)
+                run.append(1, bytes: 1500)
+                run.drop(below: 2)
+                run.append(1, bytes: 900)
+                run.drop(below: 9)
+                run.close()
+            },
+            Workload("zero-filled space", segmentBytes: 128 << 10, units: [4096, 512], cost: 4) {
+                run in
+                run.open()
+                run.append(1, bytes: 40_000)
+                run.append(2, bytes: 500)
+                run.append(2, bytes: 500)
+            },
+            Workload(
+                "zero-filled and sealed", segmentBytes: 64 << 10, units: [4096],
+                trials: [.crashes, .faults], cost: 4
+            ) { run in
+                run.open()
+                run.append(1, bytes: 33_000)
+                run.append(2, bytes: 500)
+                run.append(1, bytes: 40_000)
+                run.append(1, bytes: 10)
+            },
+        ] + lives + payloads + besides
 
     /// Several processes, one after the other.
     private static let lives: [Workload] = [
@@ -154,7 +158,7 @@ extension Workload {
             run.open()
             run.append(1, bytes: 10)
         },
-        Workload("crashes during recovery", units: [64], depth: 4) { run in
+        Workload("crashes during recovery", units: [64], depth: 3) { run in
             run.open()
             run.append(2, bytes: 60)
             run.append(4, bytes: 80)
