@@ -56,7 +56,10 @@ struct Foretelling {
             if !metNewer { told.nextID = id }
             expected = id
         }
-        if metNewer { told.findings.removeAll { $0.kind.severity == .damage || $0.kind == .tornTail } }
+        // Behind a later version's frame nothing is told, and no damage before it either.
+        if metNewer {
+            told.findings.removeAll { $0.kind.severity == .damage || $0.kind == .tornTail }
+        }
         told.durableBelow = max(proven, acknowledged)
         return told
     }
@@ -75,7 +78,6 @@ struct Foretelling {
     // MARK: The walk
 
     private mutating func walk(expected: UInt64?) {
-        let before = told.findings.count
         var hasMessages = false
         var offset = 0
         var isMarkBroken = false
@@ -102,7 +104,6 @@ struct Foretelling {
         if !hasMessages, verdict < .torn, joins, !metNewer {
             told.findings.append(.init(.emptySegment, name, 0, UInt64(size)))
         }
-        _ = before
     }
 
     /// The settled reading: that of the first whole frame, less as many as there was room for.
@@ -141,7 +142,8 @@ struct Foretelling {
         }
         if let here, here.kind == .newer, here.id >= id { bound = max(bound, here.durableBelow) }
         let known = max(bound, acknowledged)
-        let newer = here?.kind == .newer ? (p, here!) : behind.first { $0.frame.kind == .newer }
+        var newer = behind.first { $0.frame.kind == .newer }
+        if let here, here.kind == .newer { newer = (p, here) }
         let atEnd = p >= size
         let zeros = !atEnd && segment.bytes[p...].allSatisfy { $0 == 0 }
         let isInvalid = here != nil
@@ -151,7 +153,8 @@ struct Foretelling {
             verdict = max(verdict, .newer)
             if !metNewer {
                 told.findings.append(
-                    .init(.unknownField, name, UInt64(newer.0), UInt64(newer.1.bytes.count)))
+                    .init(
+                        .unknownField, name, UInt64(newer.offset), UInt64(newer.frame.bytes.count)))
                 told.nextID = id
             }
             metNewer = true
