@@ -84,6 +84,7 @@ struct Foretelling {
         id = segment.firstID
         if standing.first.map({ $0.offset != 0 || $0.frame.kind != .mark }) ?? true {
             isMarkBroken = true
+            takeBaseFromFrameBehindMark()
             id = isSealed ? segment.firstID : expected ?? firstIDWithoutMark()
             proven = max(proven, id)
         }
@@ -104,6 +105,17 @@ struct Foretelling {
         if !hasMessages, verdict < .torn, joins, !metNewer {
             told.findings.append(.init(.emptySegment, name, 0, UInt64(size)))
         }
+    }
+
+    /// Where its mark is gone, the frame behind it says where a segment is: also one that a copied
+    /// page has put there.
+    private mutating func takeBaseFromFrameBehindMark() {
+        let behind = image.written.first { frame in
+            size > 38 && frame.isValid && segment.bytes[38...].starts(with: frame.bytes)
+        }
+        guard let behind, behind.position &- 38 != segment.base else { return }
+        segment.base = behind.position &- 38
+        standing = framesInPlace(segment)
     }
 
     /// The settled reading: that of the first whole frame, less as many as there was room for.
