@@ -174,7 +174,8 @@ let package = Package(
             swiftSettings: strict),
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
-            name: "FuzzTargets", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            name: "FuzzTargets",
+            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
             name: "WALFuzz", dependencies: ["FuzzTargets"], path: "Tests/WALFuzz",

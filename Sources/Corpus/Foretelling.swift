@@ -56,7 +56,10 @@ struct Foretelling {
             if !metNewer { told.nextID = id }
             expected = id
         }
-        if metNewer { told.findings.removeAll { $0.kind.severity == .damage || $0.kind == .tornTail } }
+        // Behind a later version's frame nothing is told, and no damage before it either.
+        if metNewer {
+            told.findings.removeAll { $0.kind.severity == .damage || $0.kind == .tornTail }
+        }
         told.durableBelow = max(proven, acknowledged)
         return told
     }
@@ -75,13 +78,13 @@ struct Foretelling {
     // MARK: The walk
 
     private mutating func walk(expected: UInt64?) {
-        let before = told.findings.count
         var hasMessages = false
         var offset = 0
         var isMarkBroken = false
         id = segment.firstID
         if standing.first.map({ $0.offset != 0 || $0.frame.kind != .mark }) ?? true {
             isMarkBroken = true
+            takeBaseFromFrameBehindMark()
             id = isSealed ? segment.firstID : expected ?? firstIDWithoutMark()
             proven = max(proven, id)
         }
@@ -102,7 +105,17 @@ struct Foretelling {
         if !hasMessages, verdict < .torn, joins, !metNewer {
             told.findings.append(.init(.emptySegment, name, 0, UInt64(size)))
         }
-        _ = before
+    }
+
+    /// Where its mark is gone, the frame behind it says where a segment is: also one that a copied
+    /// page has put there.
+    private mutating func takeBaseFromFrameBehindMark() {
+        let behind = image.written.first { frame in
+            size > 38 && frame.isValid && segment.bytes[38...].starts(with: frame.bytes)
+        }
+        guard let behind, behind.position &- 38 != segment.base else { return }
+        segment.base = behind.position &- 38
+        standing = framesInPlace(segment)
     }
 
     /// The settled reading: that of the first whole frame, less as many as there was room for.
@@ -141,7 +154,8 @@ struct Foretelling {
         }
         if let here, here.kind == .newer, here.id >= id { bound = max(bound, here.durableBelow) }
         let known = max(bound, acknowledged)
-        let newer = here?.kind == .newer ? (p, here!) : behind.first { $0.frame.kind == .newer }
+        var newer = behind.first { $0.frame.kind == .newer }
+        if let here, here.kind == .newer { newer = (p, here) }
         let atEnd = p >= size
         let zeros = !atEnd && segment.bytes[p...].allSatisfy { $0 == 0 }
         let isInvalid = here != nil
@@ -151,7 +165,8 @@ struct Foretelling {
             verdict = max(verdict, .newer)
             if !metNewer {
                 told.findings.append(
-                    .init(.unknownField, name, UInt64(newer.0), UInt64(newer.1.bytes.count)))
+                    .init(
+                        .unknownField, name, UInt64(newer.offset), UInt64(newer.frame.bytes.count)))
                 told.nextID = id
             }
             metNewer = true

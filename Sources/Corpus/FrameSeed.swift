@@ -27,69 +27,99 @@ package struct FrameSeed: Sendable {
     }
 
     private static func make(_ kind: String, _ random: inout SeededRandom) -> FrameSeed {
-        let id = random.one(of: [0, 1, 7, 1 << 40]) + UInt64(random.below(100))
-        let position = random.next() >> 2
-        let time = 1_700_000_000_000_000_000 + random.next() % 1_000_000_000
-        let body = random.bytes(random.below(60))
-        let key = FrameParts.key(random.bytes(random.within(1...20)))
-        let headers = FrameParts.headers(
-            (0..<random.within(1...3)).map { _ in
-                (random.bytes(random.within(1...6)), random.bytes(random.below(20)))
-            })
+        let maker = Maker(&random)
+        if let (bytes, message) = maker.valid(kind, &random) {
+            return FrameSeed(kind: kind, bytes: bytes, fault: nil, intact: message)
+        }
+        let (fault, bytes) = maker.broken(kind, &random)
+        return FrameSeed(kind: kind, bytes: bytes, fault: fault, intact: nil)
+    }
 
-        func frame(_ presence: UInt16, _ parts: [UInt8], id at: UInt64? = nil, index: UInt32 = 0)
-            -> [UInt8]
-        {
+    /// The fields and parts that a seed is made of.
+    private struct Maker {
+        let id: UInt64
+        let position: UInt64
+        let timestamp: UInt64
+        let body: [UInt8]
+
+        init(_ random: inout SeededRandom) {
+            id = random.one(of: [0, 1, 7, 1 << 40]) + UInt64(random.below(100))
+            position = random.next() >> 2
+            timestamp = 1_700_000_000_000_000_000 + random.next() % 1_000_000_000
+            body = random.bytes(random.below(60))
+        }
+
+        private func frame(
+            _ presence: UInt16, _ parts: [UInt8], id other: UInt64? = nil, index: UInt32 = 0
+        ) -> [UInt8] {
             WrittenFrame(
-                .message, id: at ?? id, position: position, timestamp: time, commitIndex: index,
-                presence: presence, parts: parts
+                .message, id: other ?? id, position: position, timestamp: timestamp,
+                commitIndex: index, presence: presence, parts: parts
             ).bytes
         }
-        func valid(_ bytes: [UInt8], _ message: UInt64? = nil) -> FrameSeed {
-            FrameSeed(kind: kind, bytes: bytes, fault: nil, intact: message)
+
+        private func key(_ random: inout SeededRandom) -> [UInt8] {
+            FrameParts.key(random.bytes(random.within(1...20)))
         }
-        func broken(_ fault: FindingKind, _ bytes: [UInt8]) -> FrameSeed {
-            FrameSeed(kind: kind, bytes: bytes, fault: fault, intact: nil)
+
+        private func headers(_ random: inout SeededRandom) -> [UInt8] {
+            FrameParts.headers(
+                (0..<random.within(1...3)).map { _ in
+                    (random.bytes(random.within(1...6)), random.bytes(random.below(20)))
+                })
         }
-        var plain = frame(0, body)
-        switch kind {
-        case "message": return valid(plain, id)
-        case "key": return valid(frame(1, key + body), id)
-        case "headers": return valid(frame(2, headers + body), id)
-        case "key-and-headers": return valid(frame(3, key + headers + body), id)
-        case "empty": return valid(frame(0, []), id)
-        case "mark": return valid(frame(8, []))
-        case "lost":
-            let zeros = [UInt8](repeating: 0, count: random.below(40))
-            return valid(frame(4, little(UInt64(random.within(1...99))) + zeros))
-        case "lost-one": return valid(frame(4, [UInt8](repeating: 0, count: random.below(8))))
-        case "two-frames": return valid(plain + frame(0, [1], id: id + 1), id)
-        case "newer":
-            return broken(.unknownField, frame(1 << UInt16(random.within(4...15)), body))
-        case "bad-inner":
-            return broken(.badInner, frame(1, little(UInt16(body.count + 1)) + body))
-        case "bad-crc":
-            plain[plain.count - 1 - random.below(4)] ^= 0x11
-            return broken(.badCRC, plain)
-        case "length-below":
-            plain.replaceSubrange(0..<4, with: little(UInt32(random.below(34))))
-            return broken(.badLength, plain)
-        case "length-above":
-            plain.replaceSubrange(0..<4, with: little(UInt32(4_194_301 + random.below(1 << 30))))
-            return broken(.badLength, plain)
-        case "length-beyond-end":
-            plain.removeLast(random.within(1...plain.count - 4))
-            return broken(.badLength, plain)
-        case "length-only": return broken(.badLength, Array(plain.prefix(4)))
-        case "nothing": return broken(.badLength, [])
-        case "largest-length":
-            plain.replaceSubrange(0..<4, with: little(UInt32(4_194_300)))
-            return broken(.badLength, plain)
-        case "index-above-id":
-            return broken(.badInner, frame(0, body, id: 3, index: UInt32(4 + random.below(9))))
-        case "last-id": return broken(.badInner, frame(0, body, id: .max))
-        case "id-zero": return valid(frame(0, body, id: 0), 0)
-        default: return valid(frame(0, plain), id)
+
+        /// The bytes, and the id of the message if it is one; nil for the kinds that are broken.
+        func valid(_ kind: String, _ random: inout SeededRandom) -> ([UInt8], UInt64?)? {
+            switch kind {
+            case "message": return (frame(0, body), id)
+            case "key": return (frame(1, key(&random) + body), id)
+            case "headers": return (frame(2, headers(&random) + body), id)
+            case "key-and-headers":
+                return (frame(3, key(&random) + headers(&random) + body), id)
+            case "empty": return (frame(0, []), id)
+            case "mark": return (frame(8, []), nil)
+            case "lost":
+                let zeros = [UInt8](repeating: 0, count: random.below(40))
+                return (frame(4, little(UInt64(random.within(1...99))) + zeros), nil)
+            case "lost-one":
+                return (frame(4, [UInt8](repeating: 0, count: random.below(8))), nil)
+            case "two-frames": return (frame(0, body) + frame(0, [1], id: id + 1), id)
+            case "id-zero": return (frame(0, body, id: 0), 0)
+            case "frame-in-payload": return (frame(0, frame(0, body)), id)
+            default: return nil
+            }
+        }
+
+        /// What is wrong, and the bytes.
+        func broken(
+            _ kind: String, _ random: inout SeededRandom
+        ) -> (fault: FindingKind, bytes: [UInt8]) {
+            var bytes = frame(0, body)
+            switch kind {
+            case "newer":
+                return (.unknownField, frame(1 << UInt16(random.within(4...15)), body))
+            case "bad-inner":
+                return (.badInner, frame(1, little(UInt16(body.count + 1)) + body))
+            case "index-above-id":
+                return (.badInner, frame(0, body, id: 3, index: UInt32(4 + random.below(9))))
+            case "last-id": return (.badInner, frame(0, body, id: .max))
+            case "bad-crc":
+                bytes[bytes.count - 1 - random.below(4)] ^= 0x11
+                return (.badCRC, bytes)
+            case "length-below": set(&bytes, length: UInt32(random.below(34)))
+            case "length-above": set(&bytes, length: UInt32(4_194_301 + random.below(1 << 30)))
+            case "largest-length": set(&bytes, length: 4_194_300)
+            case "length-beyond-end": bytes.removeLast(random.within(1...bytes.count - 4))
+            case "length-only": bytes.removeLast(bytes.count - 4)
+            case "nothing": bytes = []
+            default: preconditionFailure("no seed is made for \(kind)")
+            }
+            return (.badLength, bytes)
+        }
+
+        private func set(_ bytes: inout [UInt8], length: UInt32) {
+            bytes.replaceSubrange(0..<4, with: little(length))
         }
     }
 }

@@ -70,8 +70,10 @@ package struct LogWriter: Sendable {
             if random.once(in: 5) {
                 presence |= 2
                 let headers = (0..<random.within(1...3)).map { _ in
-                    (name: random.bytes(random.within(1...8)),
-                        value: random.bytes(random.below(20)))
+                    (
+                        name: random.bytes(random.within(1...8)),
+                        value: random.bytes(random.below(20))
+                    )
                 }
                 parts += FrameParts.headers(headers)
             }

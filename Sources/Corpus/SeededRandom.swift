@@ -46,7 +46,9 @@ package struct SeededRandom: Sendable {
         bytes.reserveCapacity(count + 8)
         while bytes.count < count {
             let bits = next()
-            for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift * 8))) }
+            for shift in 0..<8 {
+                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift * 8)))
+            }
         }
         bytes.removeLast(bytes.count - count)
         return bytes

@@ -95,7 +95,8 @@ import WALTestSupport
         let wrong: [(Verdict, [LogFinding])] = [
             (.clean, [finding(.tornTail)]), (.torn, []), (.damaged, [finding(.tornTail)]),
             (.newer, [finding(.unknownField), finding(.badCRC)]), (.zeroTail, []),
-            (.torn, [finding(.tornTail), finding(.badID)]), (.torn, [finding(.tornTail, length: 11)]),
+            (.torn, [finding(.tornTail), finding(.badID)]),
+            (.torn, [finding(.tornTail, length: 11)]),
         ]
         for (verdict, findings) in wrong {
             #expect(throws: (any Error).self) {

@@ -37,7 +37,8 @@ struct Golden {
     static func line(_ finding: [String: Any]) -> String {
         let name = finding["finding"] as? String ?? ""
         let lost = (finding["lost"] as? [[NSNumber]] ?? []).map { "\($0[0])-\($0[1])" }
-        let place = name == FindingKind.offsetsDamaged.rawValue
+        let place =
+            name == FindingKind.offsetsDamaged.rawValue
             ? "" : "\(finding["offset"] ?? "") \(finding["length"] ?? "")"
         return "\(name) \(finding["severity"] ?? "") \(finding["segment"] ?? "") \(place) "
             + lost.joined(separator: ",")

@@ -103,8 +103,10 @@ struct Ran {
         process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
             .appendingPathComponent(name)
         process.arguments = arguments
-        let (out, err) = (folder.url.appendingPathComponent("out"),
-            folder.url.appendingPathComponent("err"))
+        let (out, err) = (
+            folder.url.appendingPathComponent("out"),
+            folder.url.appendingPathComponent("err")
+        )
         try Data().write(to: out)
         try Data().write(to: err)
         process.standardOutput = try FileHandle(forWritingTo: out)

@@ -20,6 +20,7 @@
         _ = write(STDERR_FILENO, bytes, bytes.count)
     }
 
+    /// Runs one input; a broken invariant ends the process, which is what libFuzzer looks for.
     @_cdecl("LLVMFuzzerTestOneInput")
     public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         let bytes = Array(UnsafeBufferPointer(start: start, count: count))
@@ -33,6 +34,7 @@
     @_silgen_name("LLVMFuzzerMutate")
     private func mutate(_ start: UnsafeMutablePointer<UInt8>, _ count: Int, _ limit: Int) -> Int
 
+    /// Mutates as libFuzzer does, then mends.
     @_cdecl("LLVMFuzzerCustomMutator")
     public func customMutator(
         _ start: UnsafeMutablePointer<UInt8>, _ count: Int, _ limit: Int, _ seed: CUnsignedInt
