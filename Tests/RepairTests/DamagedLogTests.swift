@@ -11,7 +11,7 @@ import WALTestSupport
 /// Logs damaged at random, against a model that knows what was written.
 @Suite struct DamagedLogTests {
     #if DEBUG
-        private static let images: UInt64 = isLongRun ? 3000 : 150
+        private static let images: UInt64 = isLongRun ? 3000 : 100
     #else
         private static let images: UInt64 = isLongRun ? 100_000 : 1000
     #endif

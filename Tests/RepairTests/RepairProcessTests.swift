@@ -63,7 +63,8 @@ import WALTestSupport
 
     private func run(_ arguments: String...) throws -> Ended {
         let (process, output, error) = try start(arguments)
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         let complaint = String(
             decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
@@ -226,9 +227,9 @@ import WALTestSupport
 
     /// 20 kills, 200 with TOYMQ_TEST_LONG=1.
     @Test func aRepairThatIsKilledLeavesTheOldFileOrTheNewOne() throws {
-        var damaged = segment(4000, bytes: 900)
+        var damaged = segment(600, bytes: 900)
         damaged.addMark()
-        for index in stride(from: 5, to: 4000, by: 97) {
+        for index in stride(from: 5, to: 600, by: 97) {
             damaged.bytes[damaged.frames[index].range.upperBound - 1] ^= 1
         }
         let old = Data(damaged.bytes)
@@ -244,7 +245,8 @@ import WALTestSupport
             try folder.put(damaged.bytes, "segment.log")
             let (process, _, _) = try start(["--repair", folder.data.path])
             // Where it is hit is up to chance; that is the point.
-            let micros = whole.components.attoseconds / 1_000_000_000_000
+            let micros =
+                whole.components.attoseconds / 1_000_000_000_000
                 + whole.components.seconds * 1_000_000
             usleep(UInt32.random(in: 0...UInt32(micros)))
             kill(process.processIdentifier, SIGKILL)

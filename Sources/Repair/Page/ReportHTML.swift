@@ -77,27 +77,41 @@ package enum ReportHTML {
         switch report.verdict {
         case .clean, .zeroTail:
             return report.exitBits.contains(.uncorrected)
-                ? [("A file was left by a replacement that a crash cut short. Opening the log "
-                    + "deals with it, and so does", "toymq-fsck --preen \(path)")]
+                ? [
+                    (
+                        "A file was left by a replacement that a crash cut short. Opening the log "
+                            + "deals with it, and so does", "toymq-fsck --preen \(path)"
+                    )
+                ]
                 : [("Nothing. The log is sound.", nil)]
         case .torn:
             return [
-                ("A crash cut a commit short; nothing in it was acknowledged. Opening the log "
-                    + "deals with it, and so does", "toymq-fsck --preen \(path)")
+                (
+                    "A crash cut a commit short; nothing in it was acknowledged. Opening the log "
+                        + "deals with it, and so does", "toymq-fsck --preen \(path)"
+                )
             ]
         case .damaged:
             return [
-                ("Something that was durable is broken, which no crash does. Look at the disk "
-                    + "first, and copy the directory while it can be read.", nil),
+                (
+                    "Something that was durable is broken, which no crash does. Look at the disk "
+                        + "first, and copy the directory while it can be read.", nil
+                ),
                 ("See what is left:", "toymq-dump \(path)"),
-                ("Save every valid message. The old files are set aside, and it can be undone:",
-                    "toymq-fsck --repair \(path)"),
+                (
+                    "Save every valid message. The old files are set aside, and it can be undone:",
+                    "toymq-fsck --repair \(path)"
+                ),
             ]
         case .newer:
             return [("A later version wrote here. Use that version.", nil)]
         case .error:
-            return [("A system call failed or the log is in use; nothing was decided. Mend that "
-                + "and ask again.", nil)]
+            return [
+                (
+                    "A system call failed or the log is in use; nothing was decided. Mend that "
+                        + "and ask again.", nil
+                )
+            ]
         }
     }
 
