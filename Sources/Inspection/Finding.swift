@@ -62,12 +62,14 @@ package enum FindingKind: String, CaseIterable, Sendable {
         switch self {
         case .zeroTail, .keptTail, .emptySegment, .clockBack, .lost: nil
         case .foreignFile: "nothing here uses it; move it away if it is not yours"
-        case .tornTail, .staleTemp: "opening the log deals with it"
+        case .tornTail, .staleTemp: "opening the log deals with it, and so does toymq-fsck --preen"
         case .unknownField: "use the version that wrote it"
-        case .offsetsDamaged: "copy the directory; without this file consumers start over"
+        case .offsetsDamaged:
+            "toymq-fsck --repair sets it aside; without this file consumers start over"
         case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
             .segmentOverlap, .ackedBeyondEnd:
-            "copy the directory before anything else; toymq-dump prints what is left"
+            "copy the directory before anything else; toymq-dump prints what is left, "
+                + "toymq-fsck --repair saves it"
         }
     }
 }

@@ -51,7 +51,8 @@ package enum ReportText {
 
     private static func line(_ action: ReportAction) -> String {
         let kept = action.kept.map { "; the old file is \($0)" } ?? ""
-        return "done: \(action.kind.rawValue) \(action.topic)/\(action.file): \(action.detail)\(kept)"
+        return
+            "done: \(action.kind.rawValue) \(action.topic)/\(action.file): \(action.detail)\(kept)"
     }
 
     private static func closing(_ report: InspectionReport) -> String {

@@ -89,7 +89,8 @@ package struct Repair {
     }
 
     private func isDataDirectory() throws(DiskError) -> Bool {
-        try disk.status(target.path.appending(DataLayout.topicsName))?.kind == .directory
+        guard try disk.status(target.path)?.kind == .directory else { return false }
+        return try disk.status(target.path.appending(DataLayout.topicsName))?.kind == .directory
     }
 
     /// The topic's directory, named from `root`.
@@ -133,7 +134,9 @@ package struct Repair {
                 let lock = try DataGuard.take(topic.directory, on: disk)
                 defer { lock.release() }
                 let report = TopicSurvey(topic, on: storage, holdsLock: true).run()
-                if report.error != nil || report.findings.contains(where: { $0.severity > .expected }) {
+                if report.error != nil
+                    || report.findings.contains(where: { $0.severity > .expected })
+                {
                     isSafe = false
                 }
                 seen.report.topics.append(report)

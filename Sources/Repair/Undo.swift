@@ -47,7 +47,8 @@ package struct Undo {
     private func takeLocks(_ manifest: Manifest) throws -> [any DiskLock] {
         var locks: [any DiskLock] = []
         do {
-            let data = root.lastComponent?.string == DataLayout.topicsName
+            let data =
+                root.lastComponent?.string == DataLayout.topicsName
                 ? root.parentDirectory : root
             let lockFile = data.appending(DataLayout.lockName)
             if try disk.status(lockFile) != nil {

@@ -151,7 +151,8 @@ struct FsckCommand: ParsableCommand {
         }
         if let kept = outcome.keptIn, !json {
             FsckCommand.errors.put(
-                "toymq-fsck: the old files are in \(kept); toymq-fsck --undo \(kept) puts them back\n")
+                "toymq-fsck: the old files are in \(kept); toymq-fsck --undo \(kept) puts them back\n"
+            )
         }
         if let file = self.report {
             let page = ReportHTML.render(outcome.report, pictures, now: FsckCommand.now)

@@ -99,7 +99,8 @@ struct DamagedLog {
         if [6, 10, 12, 13].contains(kind) { strangers.insert(files[file].name) }
         switch kind {
         case 0, 1, 2:
-            let field = [0, 4, 12, 20, 28, 32, 34, range.count - 4, range.count - 1]
+            let field =
+                [0, 4, 12, 20, 28, 32, 34, range.count - 4, range.count - 1]
                 .filter { $0 < range.count }.randomElement(using: &random) ?? 0
             files[file].bytes[range.lowerBound + field] ^=
                 1 << UInt8.random(in: 0..<8, using: &random)
@@ -130,7 +131,8 @@ struct DamagedLog {
         case 14 where isOnlyOne:
             // Another life's frame, right in every other way. Without anything else to go by it
             // would be believed: so nothing else is damaged.
-            var stale = RawFrame(id: frame.id, position: UInt64.random(in: 0...1 << 62, using: &random))
+            var stale = RawFrame(
+                id: frame.id, position: UInt64.random(in: 0...1 << 62, using: &random))
             stale.body = random.bytes(range.count - 38)
             fill(file, range, stale.bytes)
         default:
@@ -201,7 +203,9 @@ struct DamagedLog {
         let bound = durableBelow
         let whole = whole
         var kept: [UInt64: [UInt8]] = [:]
-        for frame in whole where frame.id < bound && frame.ids > 0 { kept[frame.id] = frame.payload }
+        for frame in whole where frame.id < bound && frame.ids > 0 {
+            kept[frame.id] = frame.payload
+        }
         // Behind that nothing is proved: what stands before the first tear, marks counted.
         for frame in written where frame.id >= bound {
             guard whole.contains(where: { $0.range == frame.range && $0.file == frame.file })

@@ -11,9 +11,9 @@ import WALTestSupport
 /// Logs damaged at random, against a model that knows what was written.
 @Suite struct DamagedLogTests {
     #if DEBUG
-        private static let images: UInt64 = isLongRun ? 5000 : 1000
+        private static let images: UInt64 = isLongRun ? 3000 : 100
     #else
-        private static let images: UInt64 = isLongRun ? 200_000 : 3000
+        private static let images: UInt64 = isLongRun ? 100_000 : 1000
     #endif
 
     /// What is wrong with one image; nil if nothing is.

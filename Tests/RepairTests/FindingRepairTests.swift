@@ -126,14 +126,23 @@ import WALTestSupport
             (.badCRC, changed { $0[$1.upperBound - 1] ^= 1 }),
             (.badLength, changed { $0[$1.lowerBound + 3] ^= 0x80 }),
             (.zeroHole, changed { for at in $1 { $0[at] = 0 } }),
-            (.badID, changed { $0[$1.lowerBound + FrameLayout.id] ^= 0x40; $0.mendCRC($1) }),
+            (
+                .badID,
+                changed {
+                    $0[$1.lowerBound + FrameLayout.id] ^= 0x40; $0.mendCRC($1)
+                }
+            ),
             (
                 .badPosition,
-                changed { $0[$1.lowerBound + FrameLayout.position] ^= 0x40; $0.mendCRC($1) }
+                changed {
+                    $0[$1.lowerBound + FrameLayout.position] ^= 0x40; $0.mendCRC($1)
+                }
             ),
             (
                 .badInner,
-                changed { $0[$1.lowerBound + FrameLayout.presence] |= 4; $0.mendCRC($1) }
+                changed {
+                    $0[$1.lowerBound + FrameLayout.presence] |= 4; $0.mendCRC($1)
+                }
             ),
         ]
         for (kind, segment) in cases {
@@ -327,7 +336,9 @@ import WALTestSupport
             let bench = RepairBench(image)
             let count = Monitor(0)
             bench.disk.follow { call in
-                count.withLock { $0 += 1; return $0 } == number + 1 ? .fail(.ioError) : nil
+                count.withLock {
+                    $0 += 1; return $0
+                } == number + 1 ? .fail(.ioError) : nil
             }
             let outcome = try? bench.repair()
             bench.disk.follow(nil)

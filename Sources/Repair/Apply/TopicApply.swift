@@ -117,7 +117,8 @@ struct TopicApply {
     // MARK: Changes
 
     private func write(
-        _ work: inout Work, _ prints: [String: Print], _ kept: [String: (kept: String, print: Print)]
+        _ work: inout Work, _ prints: [String: Print],
+        _ kept: [String: (kept: String, print: Print)]
     ) throws {
         for change in plan.changes {
             guard let content = change.content else { continue }

@@ -156,7 +156,10 @@ struct SegmentExaminer: ~Copyable {
             }
         }
         id = expected
-        if try isContradicted(fields) { return try beginWithoutMark(.position(fields)) }
+        // A mark that goes on where the segment before it ended needs no other witness.
+        if expectedPosition != fields.position, try isContradicted(fields) {
+            return try beginWithoutMark(.position(fields))
+        }
         if fields.id == expected, fits || (log.expectedID != expected) {
             summary.firstID = expected
             try acceptMark(mark)

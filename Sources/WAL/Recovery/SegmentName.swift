@@ -37,14 +37,16 @@ package enum SegmentName: Hashable, Sendable {
     package enum Companion: Hashable, Sendable {
         /// A torn tail that opening set aside: `segment.log.torn-<position>` and `.2`, `.3` …
         case keptTail
-        /// A temporary file of a replaced segment: its name with `.tmp` behind.
+        /// A temporary file of a segment or a kept tail: its name with `.tmp` behind.
         case temporary
     }
 
     /// The companion that a file name stands for; nil for any other file.
     package static func companion(_ name: String) -> Companion? {
-        if name.hasSuffix(".tmp"), SegmentName(String(name.dropLast(4))) != nil {
-            return .temporary
+        if name.hasSuffix(".tmp") {
+            let replaced = String(name.dropLast(4))
+            let isOurs = SegmentName(replaced) != nil || companion(replaced) == .keptTail
+            return isOurs ? .temporary : nil
         }
         let prefix = activeName + ".torn-"
         guard name.hasPrefix(prefix) else { return nil }

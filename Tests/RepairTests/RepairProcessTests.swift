@@ -1,0 +1,268 @@
+import DataDirectory
+import Foundation
+import Glibc
+import Inspection
+import SystemPackage
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// toymq-fsck as a process, on a real disk.
+@Suite struct RepairProcessTests {
+    /// A data directory that is gone when the test is.
+    private final class Folder {
+        let data: URL
+        init() throws {
+            data = FileManager.default.temporaryDirectory
+                .appendingPathComponent("toymq-repair-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(
+                at: topic, withIntermediateDirectories: true)
+        }
+        deinit {
+            _ = chmod(data.appendingPathComponent("topics/orders").path, 0o755)
+            try? FileManager.default.removeItem(at: data)
+        }
+        var topic: URL { data.appendingPathComponent("topics/orders") }
+
+        func put(_ bytes: [UInt8], _ name: String) throws {
+            try Data(bytes).write(to: topic.appendingPathComponent(name))
+        }
+
+        /// The topic's files.
+        var files: [String: Data] {
+            get throws {
+                var files: [String: Data] = [:]
+                for name in try FileManager.default.contentsOfDirectory(atPath: topic.path) {
+                    files[name] = try? Data(contentsOf: topic.appendingPathComponent(name))
+                }
+                return files
+            }
+        }
+    }
+
+    private struct Ended {
+        var code: Int32
+        var output: String
+        var error: String
+    }
+
+    private func start(_ arguments: [String]) throws -> (Process, Pipe, Pipe) {
+        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
+            .appendingPathComponent("toymq-fsck")
+        process.arguments = arguments
+        let output = Pipe()
+        let error = Pipe()
+        process.standardOutput = output
+        process.standardError = error
+        try process.run()
+        return (process, output, error)
+    }
+
+    private func run(_ arguments: String...) throws -> Ended {
+        let (process, output, error) = try start(arguments)
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let complaint = String(
+            decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return Ended(code: process.terminationStatus, output: text, error: complaint)
+    }
+
+    private func segment(_ count: Int, bytes: Int = 50) -> SegmentBuilder {
+        var random = Seeded(5)
+        var segment = SegmentBuilder()
+        for _ in 0..<count { segment.add(TestMessage(random.bytes(bytes))) }
+        return segment
+    }
+
+    private func object(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    /// What was set aside: the one directory in lost+found.
+    private func keptIn(_ place: URL) throws -> String {
+        let names = try FileManager.default.contentsOfDirectory(
+            atPath: place.appendingPathComponent("lost+found").path)
+        return place.appendingPathComponent("lost+found/\(try #require(names.first))").path
+    }
+
+    @Test func aTornTailIsFourThenOneThenZeroAndUndoneIsFourAgain() throws {
+        let folder = try Folder()
+        var torn = segment(5)
+        torn.bytes.removeLast(7)
+        try folder.put(torn.bytes, "segment.log")
+        let before = try folder.files
+        let data = folder.data.path
+        #expect(try run(data).code == 4)
+        let repaired = try run("--preen", "--json", data)
+        #expect(repaired.code == 1)
+        let report = try object(repaired.output)
+        #expect(report["verdict"] as? String == "torn")
+        let actions = try #require(report["actions"] as? [[String: Any]])
+        #expect(actions.map { $0["action"] as? String } == ["create", "replace"])
+        #expect(try run(data).code == 0)
+        #expect(try run("-p", data).code == 0)
+        #expect(try run("-y", data).code == 0)
+        let kept = try keptIn(folder.data)
+        #expect(try run("--undo", kept).code == 1)
+        #expect(try folder.files == before)
+        #expect(try run("--undo", kept).code == 0)
+        #expect(try run(data).code == 4)
+    }
+
+    @Test func durableLossIs68Then65ThenZeroWhateverThePathIs() throws {
+        var damaged = segment(5)
+        damaged.addMark()
+        damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
+        for path in ["", "topics/orders", "topics/orders/segment.log"] {
+            let folder = try Folder()
+            try folder.put(damaged.bytes, "segment.log")
+            let before = try folder.files
+            let place = folder.data.appendingPathComponent(path)
+            let given = place.path
+            #expect(try run(given).code == 68, "\(path)")
+            #expect(try run("--preen", given).code == 68, "\(path)")
+            #expect(try folder.files == before)
+            #expect(try run("--repair", given).code == 65, "\(path)")
+            #expect(try run(given).code == 0, "\(path)")
+            #expect(try run("--repair", given).code == 0, "\(path)")
+            // In the data directory, or beside what was given.
+            let kept = try keptIn(path.isEmpty ? place : place.deletingLastPathComponent())
+            #expect(try run("--undo", kept).code == 1, "\(path)")
+            #expect(
+                try folder.files.filter { $0.key != "lost+found" } == before, "\(path)")
+        }
+    }
+
+    @Test func aSegmentOutsideATopicIsRepairedOnItsOwn() throws {
+        let folder = try Folder()
+        var damaged = segment(5)
+        damaged.addMark()
+        damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
+        let file = folder.data.appendingPathComponent("saved.log")
+        try Data(damaged.bytes).write(to: file)
+        #expect(try run("--repair", file.path).code == 65)
+        #expect(try run(file.path).code == 0)
+        #expect(try run("--repair", file.path).code == 0)
+        #expect(try run("--undo", try keptIn(folder.data)).code == 1)
+        #expect(try Data(contentsOf: file) == Data(damaged.bytes))
+    }
+
+    @Test func usageErrorsAre16AndALogInUseIs8() throws {
+        let folder = try Folder()
+        var torn = segment(2)
+        torn.add(garbage: [1])
+        try folder.put(torn.bytes, "segment.log")
+        let data = folder.data.path
+        #expect(try run("--preen", "--repair", data).code == 16)
+        #expect(try run().code == 16)
+        #expect(try run("--undo", data, "--repair").code == 16)
+        #expect(try run("--undo", data).code == 8)
+        let before = try folder.files
+        let lock = try PosixDisk().lock(FilePath(folder.topic.path))
+        let refused = try run("--repair", data)
+        #expect(refused.code == 8)
+        #expect(refused.error.contains("in use by process \(getpid())"), "\(refused.error)")
+        #expect(try folder.files == before)
+        lock.release()
+        #expect(try run("--repair", data).code == 1)
+    }
+
+    @Test(.enabled(if: geteuid() != 0, "root may write anywhere"))
+    func aReadOnlyDirectoryIs8() throws {
+        let folder = try Folder()
+        var torn = segment(2)
+        torn.add(garbage: [1])
+        try folder.put(torn.bytes, "segment.log")
+        let before = try folder.files
+        #expect(chmod(folder.topic.path, 0o555) == 0)
+        #expect(try run("--repair", folder.data.path).code == 8)
+        #expect(try folder.files == before)
+    }
+
+    @Test func theDumpOfARepairedLogShowsLostFramesAndEveryOtherFrameInItsPlace() throws {
+        let folder = try Folder()
+        var damaged = segment(5)
+        damaged.addMark()
+        let hole = damaged.frames[3].range
+        for at in hole { damaged.bytes[at] = 0xDD }
+        try folder.put(damaged.bytes, "segment.log")
+        #expect(try run("--repair", folder.data.path).code == 65)
+        let repaired = [UInt8](try #require(try folder.files["segment.log"]))
+        #expect(repaired.count == damaged.bytes.count)
+        for at in repaired.indices where !hole.contains(at) {
+            if repaired[at] != damaged.bytes[at] { Issue.record("byte \(at)") }
+        }
+        guard case .success(let frame) = FrameDecoder.decode(array: Array(repaired[hole])) else {
+            Issue.record("no frame")
+            return
+        }
+        #expect(frame.lost == 1)
+        #expect(frame.fields.id == 2)
+    }
+
+    @Test func theReportIsOnePageThatFetchesNothing() throws {
+        let folder = try Folder()
+        var damaged = segment(5)
+        damaged.addMark()
+        damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
+        try folder.put(damaged.bytes, "segment.log")
+        let page = folder.data.deletingLastPathComponent()
+            .appendingPathComponent("\(UUID().uuidString).html")
+        defer { try? FileManager.default.removeItem(at: page) }
+        #expect(try run("--report", page.path, folder.data.path).code == 68)
+        let text = try String(contentsOf: page, encoding: .utf8)
+        for word in ["bad-crc", "<svg", "class=\"hex\"", "toymq-fsck --repair", "</html>"] {
+            #expect(text.contains(word), "\(word)")
+        }
+        for word in ["http:", "https:", "src=", "@import", "<script"] {
+            #expect(!text.contains(word), "\(word)")
+        }
+        #expect(try run("--repair", "--report", page.path, folder.data.path).code == 65)
+        #expect(try String(contentsOf: page, encoding: .utf8).contains("toymq-fsck --undo"))
+    }
+
+    /// 20 kills, 200 with TOYMQ_TEST_LONG=1.
+    @Test func aRepairThatIsKilledLeavesTheOldFileOrTheNewOne() throws {
+        var damaged = segment(600, bytes: 900)
+        damaged.addMark()
+        for index in stride(from: 5, to: 600, by: 97) {
+            damaged.bytes[damaged.frames[index].range.upperBound - 1] ^= 1
+        }
+        let old = Data(damaged.bytes)
+        let reference = try Folder()
+        try reference.put(damaged.bytes, "segment.log")
+        let begin = ContinuousClock.now
+        #expect(try run("--repair", reference.data.path).code == 65)
+        let whole = ContinuousClock.now - begin
+        let new = try #require(try reference.files["segment.log"])
+        var ends: [String: Int] = [:]
+        for _ in 0..<(isLongRun ? 200 : 20) {
+            let folder = try Folder()
+            try folder.put(damaged.bytes, "segment.log")
+            let (process, _, _) = try start(["--repair", folder.data.path])
+            // Where it is hit is up to chance; that is the point.
+            let micros =
+                whole.components.attoseconds / 1_000_000_000_000
+                + whole.components.seconds * 1_000_000
+            usleep(UInt32.random(in: 0...UInt32(micros)))
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            let there = try folder.files["segment.log"]
+            #expect(there == old || there == new)
+            ends[there == old ? "old" : "new", default: 0] += 1
+            // What was set aside is there if anything has changed.
+            if there == new {
+                let kept = try keptIn(folder.data) + "/topics/orders/segment.log"
+                #expect(try Data(contentsOf: URL(fileURLWithPath: kept)) == old)
+            }
+            _ = try run("--repair", folder.data.path)
+            #expect(try folder.files["segment.log"] == new)
+            #expect(try run(folder.data.path).code == 0)
+        }
+        print("repairs killed: \(ends)")
+    }
+}
