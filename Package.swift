@@ -138,6 +138,14 @@ let package = Package(
             ],
             packageAccess: false, swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "BrokerTests",
+            dependencies: ["Broker", "WAL", "DataDirectory", "WALTestSupport", systemPackage],
+            swiftSettings: strict),
+        // The broker as a process, through sockets.
+        .testTarget(
+            name: "ServerTests", dependencies: ["toymq", "DataDirectory", "WAL", systemPackage],
+            swiftSettings: strict),
 
         .testTarget(
             name: "ImportTests",

@@ -39,16 +39,19 @@ public final class PublishPort: AppendObserver {
         self.receiver = receiver
     }
 
+    /// Some of the receiver's publishes are durable.
     public func appended(first: MessageID, count: Int, tag: UInt64) {
         topic.appended(first, count)
         receiver.published(topic: topic, first: first, count: count, tag: tag)
     }
 
+    /// Some of the receiver's publishes failed.
     public func appendFailed(count: Int, tag: UInt64, error: LogError) {
         let error = topic.appendFailed(count, error)
         receiver.publishFailed(topic: topic, count: count, tag: tag, error: error)
     }
 
+    /// The receiver has been told all there was about a commit.
     public func commitEnded() {
         receiver.settled()
         topic.wakeSubscriptions()

@@ -144,7 +144,8 @@ extension ConnectionHandler {
     /// Takes no more commands until `begin` has called back, which it may do on any thread.
     private func waitForTopic(_ begin: (@escaping @Sendable (BrokerError?) -> Void) -> Void) {
         stall = .topic
-        let (inbox, tag) = (loop.inbox!, tag)
+        let inbox: Inbox = loop.inbox
+        let tag = tag
         begin { failure in inbox.post(tag, .resume(failure)) }
     }
 
@@ -179,7 +180,8 @@ extension ConnectionHandler {
     private func subscribe(to topic: Topic, as consumer: ConsumerID) throws(BrokerError) {
         guard let context else { return }
         lastGeneration += 1
-        let (inbox, tag, generation) = (loop.inbox!, tag, lastGeneration)
+        let inbox: Inbox = loop.inbox
+        let (tag, generation) = (tag, lastGeneration)
         let subscription = try topic.subscribe(
             consumer,
             wake: { inbox.post(tag, .wake(generation: generation)) },

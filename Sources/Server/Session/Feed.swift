@@ -134,7 +134,8 @@ final class Feed {
             return
         }
         isReading = true
-        let (source, inbox, tag, generation) = (source, context.inbox!, tag, generation)
+        let inbox: Inbox = context.inbox
+        let (source, tag, generation) = (source, tag, generation)
         context.service.readers.run {
             inbox.post(tag, .read(generation: generation, source.read()))
         }

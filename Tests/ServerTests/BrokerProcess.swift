@@ -1,0 +1,110 @@
+import Foundation
+import Glibc
+
+/// A running toymq on a port that the kernel has chosen.
+final class BrokerProcess {
+    private let process = Process()
+    private let output = Pipe()
+    private let errors: URL
+    let port: Int
+    let metricsPort: Int?
+
+    static let executable: URL = {
+        let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return URL(fileURLWithPath: own ?? CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("toymq")
+    }()
+
+    struct NotStarted: Error { let text: String }
+
+    /// Starts it and waits until it serves.
+    init(
+        _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:]
+    ) throws {
+        process.executableURL = BrokerProcess.executable
+        process.arguments = ["--data-dir", data.path, "--addr", "127.0.0.1:0"] + arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = output
+        errors = data.url.deletingLastPathComponent()
+            .appendingPathComponent("errors-\(UInt64.random(in: 0...UInt64.max))")
+        _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
+        process.standardError = try FileHandle(forWritingTo: errors)
+        try process.run()
+        var text = ""
+        let wanted = arguments.contains("--metrics-addr") ? 2 : 1
+        while text.filter(\.isNewline).count < wanted {
+            let data = output.fileHandleForReading.availableData
+            guard !data.isEmpty else { break }
+            text += String(decoding: data, as: UTF8.self)
+        }
+        func port(_ word: String) -> Int? {
+            let line = text.split(separator: "\n").first { $0.hasPrefix(word + " ") }
+            return line?.split(separator: ":").last.flatMap { Int($0) }
+        }
+        guard let listening = port("listening") else {
+            process.waitUntilExit()
+            throw NotStarted(text: (try? String(contentsOf: errors, encoding: .utf8)) ?? "")
+        }
+        self.port = listening
+        metricsPort = port("metrics")
+    }
+
+    deinit { if process.isRunning { signal(SIGKILL) } }
+
+    var log: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+
+    func client() throws -> RawClient { try RawClient(port: port) }
+
+    func signal(_ number: Int32) { Glibc.kill(process.processIdentifier, number) }
+
+    /// Resident memory in bytes.
+    var residentBytes: Int {
+        let path = "/proc/\(process.processIdentifier)/status"
+        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return (line?.split(separator: " ").dropLast().last.flatMap { Int($0) } ?? 0) << 10
+    }
+
+    /// Threads it has.
+    var threads: Int {
+        (try? FileManager.default.contentsOfDirectory(
+            atPath: "/proc/\(process.processIdentifier)/task"))?.count ?? 0
+    }
+
+    /// The exit code, or the negative number of the signal.
+    @discardableResult
+    func wait() -> Int32 {
+        process.waitUntilExit()
+        return process.terminationReason == .exit
+            ? process.terminationStatus : -process.terminationStatus
+    }
+
+    /// Stops it in an orderly way; gives exit code and milliseconds.
+    @discardableResult
+    func stop(_ number: Int32 = SIGTERM) -> (code: Int32, milliseconds: Double) {
+        let begin = DispatchTime.now().uptimeNanoseconds
+        signal(number)
+        let code = wait()
+        return (code, Double(DispatchTime.now().uptimeNanoseconds - begin) / 1e6)
+    }
+
+    func kill() {
+        signal(SIGKILL)
+        wait()
+    }
+}
+
+/// A folder for a data directory, removed when nobody needs it.
+final class DataFolder {
+    let url: URL
+    var path: String { url.path }
+
+    init() throws {
+        let top = FileManager.default.temporaryDirectory
+            .appendingPathComponent("toymq-server-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: top, withIntermediateDirectories: true)
+        url = top.appendingPathComponent("data")
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url.deletingLastPathComponent()) }
+}

@@ -1,0 +1,225 @@
+import Foundation
+import Glibc
+import Testing
+
+@Suite("The process")
+struct ProcessTests {
+    @Test("SIGTERM and SIGINT with idle clients: gone at once, exit 0", arguments: [SIGTERM, SIGINT])
+    func stopsAtOnce(signal: Int32) throws {
+        let broker = try BrokerProcess(try DataFolder())
+        let clients = try (0..<20).map { _ in try broker.client() }
+        #expect(try clients[0].command("SUB t c") == "OK 0")
+        #expect(try clients[1].publish("t", "x") == "OK 0")
+        #expect(try clients[0].message().id == 0)
+        try clients[2].send("PUB t - 100\nhalf")
+        let (code, milliseconds) = broker.stop(signal)
+        #expect(code == 0)
+        // 200 ms are promised; a busy machine gets a second.
+        #expect(milliseconds < 1000)
+        #expect(try clients[3].isClosed())
+    }
+
+    @Test("what was taken before SIGTERM is answered")
+    func answersBeforeStopping() throws {
+        let data = try DataFolder()
+        let broker = try BrokerProcess(data)
+        let client = try broker.client()
+        var text = ""
+        for _ in 0..<2_000 { text += "PUB t - 100\n\(String(repeating: "x", count: 100))\n" }
+        try client.send(text)
+        #expect(try client.line() == "OK 0")
+        #expect(broker.stop().code == 0)
+        var answered: UInt64 = 0
+        while let line = try? client.line() {
+            answered += 1
+            #expect(line == "OK \(answered)")
+        }
+        // Every answer is a message that is there; what was not read was never taken.
+        let again = try BrokerProcess(data)
+        let next = try again.client().publish("t", "x")
+        #expect(next == "OK \(answered + 1)")
+    }
+
+    @Test("acknowledged before SIGTERM stays acknowledged; before SIGKILL and a pause, too")
+    func positions() throws {
+        let data = try DataFolder()
+        var broker = try BrokerProcess(data)
+        var client = try broker.client()
+        for number in 0..<4 { #expect(try client.publish("t", "x") == "OK \(number)") }
+        #expect(try client.command("SUB t c") == "OK 0")
+        for number in 0..<4 as Range<UInt64> { #expect(try client.message().id == number) }
+        #expect(try client.command("ACK c 2") == "OK 2")
+        broker.stop()
+        broker = try BrokerProcess(data)
+        client = try broker.client()
+        #expect(try client.command("SUB t c") == "OK 0")
+        for id in [0, 1, 3] as [UInt64] { #expect(try client.message().id == id) }
+        let file = data.url.appendingPathComponent("topics/t/offsets.json")
+        let before = try Data(contentsOf: file)
+        #expect(try client.command("ACK c 0") == "OK 0")
+        let deadline = Date().addingTimeInterval(20)
+        while try Data(contentsOf: file) == before, Date() < deadline { sched_yield() }
+        broker.kill()
+        broker = try BrokerProcess(data)
+        client = try broker.client()
+        #expect(try client.command("SUB t c") == "OK 0")
+        for id in [1, 3] as [UInt64] { #expect(try client.message().id == id) }
+        #expect(try client.isQuiet())
+    }
+
+    @Test("everything answered OK is there after SIGKILL, in order and whole")
+    func kill() throws {
+        let data = try DataFolder()
+        var answered = 0
+        for round in 0..<3 {
+            let broker = try BrokerProcess(data)
+            let client = try broker.client()
+            var text = ""
+            for number in 0..<3_000 { text += "PUB t \(round):\(number) 4\n\(1000 + number)\n" }
+            try client.send(text)
+            var seen = 0
+            while seen < 500 * (round + 1) {
+                #expect(try client.line().hasPrefix("OK "))
+                seen += 1
+            }
+            broker.kill()
+            while let line = try? client.line(), line.hasPrefix("OK ") { seen += 1 }
+            answered += seen
+            let again = try BrokerProcess(data)
+            let publisher = try again.client()
+            // What was answered is known.
+            for number in [0, seen - 1] {
+                let text = try publisher.publish("t", String(1000 + number), key: "\(round):\(number)")
+                #expect(text.hasPrefix("DUP "))
+            }
+            again.stop()
+        }
+        let broker = try BrokerProcess(data)
+        let reader = try broker.client()
+        #expect(try reader.command("SUB t fresh") == "OK 0")
+        var next: UInt64 = 0
+        while next < UInt64(answered) {
+            let line = try reader.line()
+            if line.hasPrefix("OK ") { continue }
+            #expect(line == "MSG t \(next) 4")
+            _ = try reader.line()
+            try reader.send("ACK fresh \(next)\n")
+            next += 1
+        }
+    }
+
+    @Test("a damaged topic is closed with the command to run, and the others serve")
+    func damaged() throws {
+        let data = try DataFolder()
+        var broker = try BrokerProcess(data)
+        var client = try broker.client()
+        for topic in ["bad", "good"] {
+            for number in 0..<3 { #expect(try client.publish(topic, "abc") == "OK \(number)") }
+        }
+        broker.stop()
+        let file = data.url.appendingPathComponent("topics/bad/segment.log")
+        var bytes = try Data(contentsOf: file)
+        bytes[38 + 36] ^= 1
+        try bytes.write(to: file)
+        broker = try BrokerProcess(data)
+        client = try broker.client()
+        for command in ["SUB bad c", "PUB bad - 0\n"] {
+            let answer = try client.command(command)
+            #expect(answer.hasPrefix("ERR DAMAGED ") && answer.contains("toymq-fsck"), "\(answer)")
+        }
+        #expect(try client.publish("good", "x") == "OK 3")
+        #expect(try Data(contentsOf: file) == bytes)
+    }
+
+    @Test("connections over the limit are told BUSY; there is room again when one has left")
+    func connectionLimit() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--max-connections", "3"])
+        var clients = try (0..<3).map { _ in try broker.client() }
+        for client in clients { #expect(try client.isQuiet()) }
+        let refused = try broker.client()
+        #expect(try refused.line().hasPrefix("ERR BUSY "))
+        #expect(try refused.isClosed())
+        clients.removeLast().close()
+        let deadline = Date().addingTimeInterval(20)
+        while Date() < deadline {
+            let client = try broker.client()
+            try? client.send("PING\n")
+            if try client.line() == "PONG" { return }
+        }
+        Issue.record("no room again")
+    }
+
+    @Test("connections that say nothing, or half a command, are closed and logged once")
+    func timeouts() throws {
+        let broker = try BrokerProcess(
+            try DataFolder(),
+            ["--handshake-timeout", "200ms", "--frame-timeout", "200ms", "--idle-timeout", "400ms"])
+        let silent = try broker.client()
+        #expect(try silent.isClosed())
+        let half = try broker.client()
+        #expect(try half.isQuiet())
+        try half.send("PUB t - 100\nabc")
+        #expect(try half.isClosed())
+        let idle = try broker.client()
+        #expect(try idle.isQuiet())
+        #expect(try idle.isClosed())
+        for text in ["no command in", "half a command", "idle for"] {
+            #expect(broker.log.components(separatedBy: text).count == 2, "\(text)")
+        }
+    }
+
+    @Test("metrics, health and readiness are served")
+    func metrics() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])
+        #expect(try broker.client().publish("t", "x") == "OK 0")
+        func get(_ path: String) throws -> String {
+            let client = try RawClient(port: try #require(broker.metricsPort))
+            try client.send("GET \(path) HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            var text = ""
+            while let line = try? client.line() { text += line + "\n" }
+            return text
+        }
+        #expect(try get("/metrics").contains("\ntoymq_published_total 1\n"))
+        #expect(try get("/healthz").hasPrefix("HTTP/1.1 200"))
+        #expect(try get("/readyz").hasPrefix("HTTP/1.1 200"))
+        #expect(try get("/else").hasPrefix("HTTP/1.1 404"))
+    }
+
+    @Test("settings come from flags, then the environment, then the file")
+    func settings() throws {
+        let data = try DataFolder()
+        let file = data.url.deletingLastPathComponent().appendingPathComponent("toymq.json")
+        try Data("{\"max-payload\": 10, \"max-connections\": \"1\"}".utf8).write(to: file)
+        func largest(_ arguments: [String], _ environment: [String: String]) throws -> String {
+            let broker = try BrokerProcess(data, arguments, environment: environment)
+            defer { broker.stop() }
+            return try broker.client().command("PUB t - 1048577")
+        }
+        #expect(try largest(["--config", file.path], [:]).hasSuffix("at most 10"))
+        #expect(try largest([], ["TOYMQ_CONFIG": file.path]).hasSuffix("at most 10"))
+        #expect(
+            try largest(["--config", file.path], ["TOYMQ_MAX_PAYLOAD": "20"])
+                .hasSuffix("at most 20"))
+        #expect(
+            try largest(
+                ["--config", file.path, "--max-payload", "30"], ["TOYMQ_MAX_PAYLOAD": "20"]
+            ).hasSuffix("at most 30"))
+    }
+
+    @Test("a directory in use, a bad setting and a bad file are refused clearly")
+    func refusals() throws {
+        let data = try DataFolder()
+        let broker = try BrokerProcess(data)
+        func refusal(_ arguments: [String]) -> String {
+            do {
+                _ = try BrokerProcess(data, arguments)
+                return ""
+            } catch { return (error as? BrokerProcess.NotStarted)?.text ?? "" }
+        }
+        #expect(refusal([]).contains("in use by process"))
+        broker.stop()
+        #expect(refusal(["--max-payload", "4MiB"]).contains("--max-payload"))
+        #expect(refusal(["--visibility-timeout", "soon"]).contains("--visibility-timeout"))
+        #expect(refusal(["--config", "/nonexistent.json"]).contains("/nonexistent.json"))
+    }
+}
