@@ -124,7 +124,14 @@ private struct TargetResolver {
             let directory = layout.topicsDirectory.appending(entry.name)
             let isDirectory = try disk.status(directory)?.kind == .directory
             var found: [TopicTarget] = []
-            if isDirectory { found = try topic(directory, name: entry.name.string, in: path) }
+            if isDirectory {
+                do {
+                    found = try topic(directory, name: entry.name.string, in: path)
+                } catch {
+                    // Its survey meets the same error and tells it; the other topics are judged.
+                    found = [native(directory, entry.name.string, in: path)]
+                }
+            }
             if found.isEmpty, isDirectory, (try? TopicName(entry.name.string)) != nil {
                 // A topic whose directory was made and nothing in it yet.
                 found = [native(directory, entry.name.string, in: path)]

@@ -180,6 +180,8 @@ import WAL
             return
         }
         chmod(folder.path, 0o755)
+        let other = try folder.topic("b").appendingPathComponent("segment.log")
+        try Data(DumpFrame.segment(FsckProcessTests.frames)).write(to: other)
         // Readable and not writable is all that a check needs.
         for path in [folder.path + "/topics", topic.path] { chmod(path, 0o555) }
         chmod(segment.path, 0o444)
@@ -191,7 +193,10 @@ import WAL
                 [folder.path, "--json"], tool: "toymq-fsck", wrapper: wrapper)
             #expect(refused.exit() == 8)
             #expect(refused.error.contains("ermission denied"), "\(refused.error)")
-            #expect(refused.objects.first?.text("verdict") == "error")
+            let report = try #require(refused.objects.first)
+            #expect(report.text("verdict") == "error")
+            let verdicts = (report["topics"] as? [[String: Any]])?.map { $0.text("verdict") }
+            #expect(verdicts == ["error", "clean"])
             let dump = try DumpProcess([folder.path], wrapper: wrapper)
             #expect(dump.exit() != 0)
             #expect(dump.error.contains("ermission denied"), "\(dump.error)")
