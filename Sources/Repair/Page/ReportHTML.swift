@@ -189,7 +189,8 @@ package enum ReportHTML {
         let messages = topic.segments.reduce(0) { $0 + $1.messages }
         let bytes = topic.segments.reduce(0) { $0 + $1.size }
         let segments = topic.segments.count
-        var text = "\(messages) \(messages == 1 ? "message" : "messages") in "
+        var text =
+            "\(messages) \(messages == 1 ? "message" : "messages") in "
             + "\(segments) \(segments == 1 ? "segment" : "segments"), \(bytes) bytes"
         if let next = topic.nextID { text += "; next id \(next)" }
         if let durable = topic.durableBelow { text += ", known durable below \(durable)" }
