@@ -13,7 +13,10 @@ package enum ReportText {
             lines.append("remark: \(finding.detail)")
         }
         for action in report.actions { lines.append(line(action)) }
-        if !quiet { lines.append(closing(report)) }
+        // An undo looks at no topic.
+        if !quiet, !report.topics.isEmpty || report.actions.isEmpty {
+            lines.append(closing(report))
+        }
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
     }
 

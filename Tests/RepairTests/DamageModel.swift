@@ -128,9 +128,9 @@ struct DamagedLog {
             // Logs put together.
             let other = files[Int.random(in: 0..<files.count, using: &random)].bytes
             files[file].bytes += other
-        case 14 where isOnlyOne:
-            // Another life's frame, right in every other way. Without anything else to go by it
-            // would be believed: so nothing else is damaged.
+        case 14 where isOnlyOne && range.lowerBound > 38:
+            // Another life's frame, right in every other way. Where nothing else says more it
+            // is believed: so nothing else is damaged, and the frame behind the mark is not.
             var stale = RawFrame(
                 id: frame.id, position: UInt64.random(in: 0...1 << 62, using: &random))
             stale.body = random.bytes(range.count - 38)

@@ -34,22 +34,33 @@ package struct SimulatedState: Sendable {
     // MARK: Paths
 
     package func resolve(_ path: FilePath) -> InodeNumber? {
+        resolve(SimulatedState.names(path)[...])
+    }
+
+    private func resolve(_ names: ArraySlice<Substring>) -> InodeNumber? {
         var inode: InodeNumber = 1
-        for component in path.lexicallyNormalized().components {
+        for name in names {
             guard case .directory(let directory)? = inodes[inode],
-                let next = directory.cached[component.string]
+                let next = directory.cached[String(name)]
             else { return nil }
             inode = next
         }
         return inode
     }
 
+    /// The names of a path as text: taking a FilePath apart is slow without optimisation, and an
+    /// exploration does nothing so often.
+    private static func names(_ path: FilePath) -> [Substring] {
+        let text = path.string
+        let names = text.split(separator: "/")
+        if !names.contains(where: { $0 == "." || $0 == ".." }) { return names }
+        return path.lexicallyNormalized().string.split(separator: "/")
+    }
+
     package func parent(_ path: FilePath) -> (InodeNumber, String)? {
-        let normal = path.lexicallyNormalized()
-        guard let name = normal.lastComponent?.string,
-            let parent = resolve(normal.removingLastComponent())
-        else { return nil }
-        return (parent, name)
+        let names = SimulatedState.names(path)
+        guard let name = names.last, let parent = resolve(names.dropLast()) else { return nil }
+        return (parent, String(name))
     }
 
     package func directory(_ inode: InodeNumber) -> Directory? {

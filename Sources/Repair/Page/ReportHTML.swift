@@ -188,7 +188,10 @@ package enum ReportHTML {
     private static func facts(_ topic: TopicReport) -> String {
         let messages = topic.segments.reduce(0) { $0 + $1.messages }
         let bytes = topic.segments.reduce(0) { $0 + $1.size }
-        var text = "\(messages) messages in \(topic.segments.count) segments, \(bytes) bytes"
+        let segments = topic.segments.count
+        var text =
+            "\(messages) \(messages == 1 ? "message" : "messages") in "
+            + "\(segments) \(segments == 1 ? "segment" : "segments"), \(bytes) bytes"
         if let next = topic.nextID { text += "; next id \(next)" }
         if let durable = topic.durableBelow { text += ", known durable below \(durable)" }
         if topic.isLive { text += "; in use: checked up to what is known durable" }

@@ -79,7 +79,30 @@ struct TopicPlanner {
                     name: .active, size: 0, base: nil, firstID: id,
                     nextID: max(id, found.nextID), messages: 0, verdict: .clean, runs: []))
         }
+        shareLost(&facts)
         try mend(facts, &outcome)
+    }
+
+    /// Where the end of a segment is gone and the mark of the active one too, nothing says how the
+    /// lost ids were shared between them. The earlier one needs one of them if its gap is no
+    /// length that marks have: else a message that is there would have to give way.
+    private func shareLost(_ facts: inout [SegmentFacts]) {
+        guard facts.count > 1, let active = facts.last, let first = active.runs.first,
+            !(first.start == 0 && first.beginsWithMark), first.firstID > active.firstID,
+            let position = active.base
+        else { return }
+        let before = facts[facts.count - 2]
+        let mark = UInt64(FrameLayout.smallestFrame)
+        guard let from = before.base, let last = before.runs.last, !last.endsInLost,
+            before.keptNextID == active.firstID, first.start >= mark
+        else { return }
+        let room = position &- (from &+ last.end)
+        guard room <= before.size, room >= mark, room % mark != 0,
+            GapFill.pieces(
+                bytes: first.start - mark, ids: first.firstID - active.firstID - 1,
+                at: .init(id: 0, position: 0, timestamp: 0)) != nil
+        else { return }
+        facts[facts.count - 1].firstID += 1
     }
 
     private func drop(_ name: SegmentName, _ facts: [SegmentFacts], _ outcome: inout Outcome) {
