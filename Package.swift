@@ -183,7 +183,9 @@ let package = Package(
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
             name: "FuzzTargets",
-            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", systemPackage,
+            ],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
             name: "WALFuzz", dependencies: ["FuzzTargets"], path: "Tests/WALFuzz",

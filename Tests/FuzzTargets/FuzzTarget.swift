@@ -6,6 +6,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case frame
     /// One or two segments: the examination of a log.
     case segment
+    /// The same, repaired and undone.
+    case salvage
     /// One or two segments of the Go program.
     case go
     /// offsets.json, of this program and of the Go program.
@@ -18,6 +20,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
             switch self {
             case .frame: try FrameTarget.check(bytes)
             case .segment: try SegmentTarget.check(bytes)
+            case .salvage: try SalvageTarget.check(bytes)
             case .go: try GoTarget.check(bytes)
             case .offsets: try OffsetsTarget.check(bytes)
             }

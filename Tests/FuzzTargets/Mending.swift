@@ -8,7 +8,7 @@ package enum Mending {
         if seed & 7 == 0 { return }
         switch target {
         case .frame: mendFrame(&bytes, at: 0, of: bytes.count, position: nil, seed: seed)
-        case .segment: mendSegment(&bytes, seed: seed)
+        case .segment, .salvage: mendSegment(&bytes, seed: seed)
         case .go: mendGo(&bytes, seed: seed)
         case .offsets: mendOffsets(&bytes)
         }

@@ -20,7 +20,8 @@ package enum Packing {
         if names.isEmpty { return inputs }
         var flags: UInt8 = names.count == 2 ? 2 : 0
         if names.last != SegmentName.activeName { flags |= 4 }
-        inputs.append((.segment, pack(names.compactMap { files[$0] }, head: [flags, 0])))
+        let packed = pack(names.compactMap { files[$0] }, head: [flags, 0])
+        inputs += [(.segment, packed), (.salvage, packed)]
         return inputs
     }
 
