@@ -277,6 +277,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if hasWritten {
             hasWritten = false
             context.flush()
+            // The channel has let go of the memory by now, unless the client does not read.
+            if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
         }
         if isClosing { closeOutput() }
     }
@@ -297,8 +299,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
         write(output, context)
-        // The memory is used again when the channel has let go of it, unless it has become large.
-        if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
     }
 
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
