@@ -62,6 +62,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Answers to be written with the next flush.
     private var output = ByteBuffer()
     private var hasWritten = false
+    /// Everything is with the kernel.
+    private var isWritten = false
+    /// How long a client may take to read its last answers, in nanoseconds.
+    private static let longestFlush: UInt64 = 300_000_000_000
 
     var target: Target?
     var feed: Feed?
@@ -311,11 +315,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// The client has closed its sending side. Everything that it asked is still answered.
     private func inputEnded(_ context: ChannelHandlerContext) {
+        hasEnded = true
         if case .draining = phase {
-            context.close(promise: nil)
+            if isWritten { context.close(promise: nil) }
             return
         }
-        hasEnded = true
         // What is stalled is still to be done.
         if stall == nil { inputEnded() }
     }
@@ -336,28 +340,42 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Everything was answered: the stream ends here. A client that has not closed its side gets
-    /// the time to read what it was told.
+    /// Everything was answered: the stream ends when it is written. A client that has not closed
+    /// its side gets the time to read what it was told.
     private func closeOutput() {
         guard let context else { return }
+        phase = .draining(until: MonotonicClock.now() + ConnectionHandler.longestFlush)
+        let written: EventLoopFuture<Void>
+        if hasEnded {
+            // Half-closing behind the other half would close at once, and lose what waits.
+            written = context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
+        } else {
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            context.close(mode: .output, promise: promise)
+            written = promise.futureResult
+        }
+        written.assumeIsolated().whenComplete { _ in self.outputEnded() }
+        readAgain()
+    }
+
+    private func outputEnded() {
+        guard case .draining = phase, let context else { return }
+        isWritten = true
         if hasEnded {
             context.close(promise: nil)
             return
         }
         let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
         phase = .draining(until: MonotonicClock.now() + timeout)
-        context.close(mode: .output, promise: nil)
-        if loop.isStopping {
-            context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
-                self.context?.close(promise: nil)
-            }
+        guard loop.isStopping else { return }
+        context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(timeout))) {
+            self.context?.close(promise: nil)
         }
-        readAgain()
     }
 
     /// The broker stops: what was taken is answered, nothing more is taken.
     func stop() {
-        if case .draining = phase { context?.close(promise: nil) }
+        if case .draining = phase, isWritten { context?.close(promise: nil) }
         guard case .open = phase else { return }
         if answers.isEmpty, output.readableBytes == 0 {
             // Nothing to wait for.
