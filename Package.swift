@@ -183,7 +183,7 @@ let package = Package(
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
             name: "FuzzTargets",
-            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            dependencies: ["WAL", "DataDirectory", "Inspection", "Wire", systemPackage],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
             name: "WALFuzz", dependencies: ["FuzzTargets"], path: "Tests/WALFuzz",
