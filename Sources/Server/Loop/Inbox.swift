@@ -21,6 +21,8 @@ final class Inbox: PublishReceiver {
     private struct State {
         var events: [(tag: UInt64, event: Event)] = []
         var isScheduled = false
+        /// The loop is about to end.
+        var isClosed = false
     }
 
     private let state = NIOLockedValueBox(State())
@@ -43,10 +45,14 @@ final class Inbox: PublishReceiver {
         }
     }
 
+    /// Nobody is there to hear anything any more.
+    func close() { state.withLockedValue { $0.isClosed = true } }
+
     func post(_ tag: UInt64, _ event: Event) { post { $0.append((tag, event)) } }
 
     private func post(_ add: (inout [(tag: UInt64, event: Event)]) -> Void) {
         let isNews = state.withLockedValue { state -> Bool in
+            if state.isClosed { return false }
             add(&state.events)
             defer { state.isScheduled = true }
             return !state.isScheduled

@@ -152,6 +152,7 @@ final class LoopContext: @unchecked Sendable {
     }
 
     func end() {
+        inbox.close()
         sweep?.cancel()
         sweep = nil
     }

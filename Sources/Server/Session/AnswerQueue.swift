@@ -35,8 +35,18 @@ struct AnswerQueue {
     private var entries: Deque<Entry> = []
     /// Publishes that wait for the disk.
     private(set) var waiting = 0
+    /// Bytes of answers that are there and wait for others.
+    private var textBytes = 0
 
     var isEmpty: Bool { entries.isEmpty }
+
+    /// Whether no more commands are to be taken before some have been answered: while a disk hangs,
+    /// a client could ask for any number of answers that take memory.
+    var isFull: Bool {
+        textBytes > AnswerQueue.mostTextBytes || entries.count > AnswerQueue.mostEntries
+    }
+    private static let mostTextBytes = 256 << 10
+    private static let mostEntries = 32_768
 
     /// Another publish into `topic` waits for the disk.
     mutating func addPublish(_ topic: ObjectIdentifier) {
@@ -57,6 +67,7 @@ struct AnswerQueue {
 
     /// An answer that is there, behind others that are not.
     mutating func add(_ text: [UInt8]) {
+        textBytes += text.count
         if case .text(var before)? = entries.last {
             entries[entries.count - 1] = .closing
             before += text
@@ -105,6 +116,7 @@ struct AnswerQueue {
         switch first {
         case .text(let text):
             entries.removeFirst()
+            textBytes -= text.count
             return .text(text)
         case .duplicate(_, let text?):
             entries.removeFirst()
@@ -115,6 +127,7 @@ struct AnswerQueue {
             return .subscribed(generation: generation)
         case .closing:
             entries.removeAll()
+            textBytes = 0
             return .closing
         case .publishes(let topic, let count, let done, var more):
             guard let done else {
