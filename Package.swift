@@ -184,7 +184,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", systemPackage,
+                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "Wire",
+                systemPackage,
             ],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(

@@ -128,7 +128,8 @@ struct PublishingTests {
         #expect(try Reader(try again.topic()).take().map(\.text) == ["b", "c"])
     }
 
-    @Test("behind a failed sync the topic takes nothing until it is opened again; no id comes twice")
+    @Test(
+        "behind a failed sync the topic takes nothing until it is opened again; no id comes twice")
     func failedSync() throws {
         let bench = try Bench()
         let topic = try bench.topic()
@@ -208,7 +209,11 @@ struct PublishingTests {
 @Suite("Starting")
 struct StartingTests {
     private func isDamaged(_ error: any Error) -> Bool {
-        if case BrokerError.damaged(_, let text) = error { text.contains("toymq-fsck") } else { false }
+        if case BrokerError.damaged(_, let text) = error {
+            text.contains("toymq-fsck")
+        } else {
+            false
+        }
     }
 
     @Test("offsets.json ahead of a cut log: the topic stays closed, the others serve")

@@ -30,13 +30,16 @@ private struct Model {
     var settled: Set<UInt64> = []
     var inFlight: Set<UInt64> = []
 
-    var pending: [UInt64] { published.filter { !acknowledged.contains($0) && !inFlight.contains($0) } }
+    var pending: [UInt64] {
+        published.filter { !acknowledged.contains($0) && !inFlight.contains($0) }
+    }
 }
 
 @Suite("Every short history")
 struct SequenceTests {
     /// Lengths up to 3 in the normal run, 4 in the long one.
-    private static let length = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1" ? 4 : 3
+    private static let length =
+        ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1" ? 4 : 3
 
     @Test("each sequence of events agrees with the model", arguments: Step.allCases.map(\.rawValue))
     func sequences(first: String) throws {
@@ -102,7 +105,8 @@ struct SequenceTests {
                 // Each time something has expired the reader is woken, the last time too.
                 let facts = topic
                 #expect(
-                    reader.woken.wait { _ in facts.facts.consumers.allSatisfy { $0.inFlight == 0 } },
+                    reader.woken.wait { _ in facts.facts.consumers.allSatisfy { $0.inFlight == 0 }
+                    },
                     "\(history)")
                 model.inFlight = []
             case .disconnect:

@@ -121,12 +121,15 @@ final class Receiver: PublishReceiver {
 
     func awaits(_ ticket: UInt64, _ tag: UInt64) {}
 
-    func published(topic: Topic, first: MessageID, count: Int, tag: UInt64) {
-        for number in 0..<UInt64(count) { tell(tag, .durable(first.rawValue + number)) }
-    }
-
-    func publishFailed(topic: Topic, count: Int, tag: UInt64, error: BrokerError) {
-        for _ in 0..<count { tell(tag, .failed(error)) }
+    func settled(topic: Topic, runs: [PublishRun]) {
+        for run in runs {
+            for number in 0..<UInt64(run.count) {
+                switch run.result {
+                case .success(let first): tell(run.tag, .durable(first.rawValue + number))
+                case .failure(let error): tell(run.tag, .failed(error))
+                }
+            }
+        }
     }
 
     func duplicateSettled(tag: UInt64, ticket: UInt64, result: Result<MessageID, BrokerError>) {
@@ -135,8 +138,6 @@ final class Receiver: PublishReceiver {
         case .failure(let error): tell(tag, .failed(error))
         }
     }
-
-    func settled() {}
 }
 
 /// A consumer that takes what it can get.

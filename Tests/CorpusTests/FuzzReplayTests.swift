@@ -14,6 +14,7 @@ import WALTestSupport
         if target == .frame {
             return FrameSeed.kinds.indices.map { FrameSeed.seed(seed, number: $0).bytes }
         }
+        if !target.seeds.isEmpty { return target.seeds }
         return ImageKinds.names.indices.flatMap { number -> [[UInt8]] in
             let image = ImageKinds.image(seed: seed, number: number)
             var files: [String: [UInt8]] = [:]

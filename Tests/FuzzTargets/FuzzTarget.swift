@@ -12,6 +12,11 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case go
     /// offsets.json, of this program and of the Go program.
     case offsets
+    /// A stream of commands, or of replies.
+    case wire
+
+    /// Inputs to begin with that are made by hand; most targets get theirs from a corpus.
+    package var seeds: [[UInt8]] { self == .wire ? WireTarget.seeds : [] }
 
     /// Runs `bytes` through the code: the invariant that does not hold, or nil. It may also trap,
     /// which is a finding, too.
@@ -23,6 +28,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
             case .salvage: try SalvageTarget.check(bytes)
             case .go: try GoTarget.check(bytes)
             case .offsets: try OffsetsTarget.check(bytes)
+            case .wire: try WireTarget.check(bytes)
             }
             return nil
         } catch let broken as BrokenInvariant {

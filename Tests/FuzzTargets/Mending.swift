@@ -9,6 +9,7 @@ package enum Mending {
         switch target {
         case .frame: mendFrame(&bytes, at: 0, of: bytes.count, position: nil, seed: seed)
         case .segment, .salvage: mendSegment(&bytes, seed: seed)
+        case .wire: break
         case .go: mendGo(&bytes, seed: seed)
         case .offsets: mendOffsets(&bytes)
         }

@@ -6,6 +6,8 @@ final class BrokerProcess {
     private let process = Process()
     private let output = Pipe()
     private let errors: URL
+    /// Kept for as long as the process needs it.
+    private let data: DataFolder
     let port: Int
     let metricsPort: Int?
 
@@ -21,6 +23,7 @@ final class BrokerProcess {
     init(
         _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:]
     ) throws {
+        self.data = data
         process.executableURL = BrokerProcess.executable
         process.arguments = ["--data-dir", data.path, "--addr", "127.0.0.1:0"] + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }

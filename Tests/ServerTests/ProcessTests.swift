@@ -4,7 +4,8 @@ import Testing
 
 @Suite("The process")
 struct ProcessTests {
-    @Test("SIGTERM and SIGINT with idle clients: gone at once, exit 0", arguments: [SIGTERM, SIGINT])
+    @Test(
+        "SIGTERM and SIGINT with idle clients: gone at once, exit 0", arguments: [SIGTERM, SIGINT])
     func stopsAtOnce(signal: Int32) throws {
         let broker = try BrokerProcess(try DataFolder())
         let clients = try (0..<20).map { _ in try broker.client() }
@@ -89,7 +90,8 @@ struct ProcessTests {
             let publisher = try again.client()
             // What was answered is known.
             for number in [0, seen - 1] {
-                let text = try publisher.publish("t", String(1000 + number), key: "\(round):\(number)")
+                let text = try publisher.publish(
+                    "t", String(1000 + number), key: "\(round):\(number)")
                 #expect(text.hasPrefix("DUP "))
             }
             again.stop()

@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 
 /// A client that sends bytes and reads lines: nothing that it does is checked for it.
-final class RawClient {
+/// Unchecked: one thread sends, one reads.
+final class RawClient: @unchecked Sendable {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
     private var start = 0

@@ -268,6 +268,32 @@ struct SessionTests {
         }
     }
 
+    @Test("a client that asks much and reads late gets every answer once, in order")
+    func readsLate() throws {
+        let broker = try BrokerProcess(try DataFolder())
+        let client = try broker.client()
+        let before = broker.residentBytes
+        let rounds = 10_000
+        let sent = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            let text = "PING\nPUB t - 1\nx\nINFO\nNOISE\n"
+            for _ in 0..<(rounds / 100) {
+                try? client.send(String(repeating: text, count: 100))
+            }
+            sent.signal()
+        }
+        // All of it fits the kernel's buffers; the answers do not fit those of the other direction.
+        #expect(sent.wait(timeout: .now() + 30) == .success)
+        #expect(broker.residentBytes < before + (24 << 20))
+        for number in 0..<rounds {
+            try #require(try client.line() == "PONG")
+            try #require(try client.line() == "OK \(number)")
+            try #require(try client.line().hasPrefix("{"))
+            try #require(try client.line().hasPrefix("ERR INVALID"))
+        }
+        #expect(try client.isQuiet())
+    }
+
     @Test("a client that does not read stops its deliveries; the others are served")
     func slowReader() throws {
         let broker = try BrokerProcess(try DataFolder())

@@ -39,6 +39,10 @@
             for target in FuzzTarget.allCases {
                 try files.createDirectory(
                     atPath: "\(out)/\(target.rawValue)", withIntermediateDirectories: true)
+                for (number, seed) in target.seeds.enumerated() {
+                    try Data(seed).write(
+                        to: URL(fileURLWithPath: "\(out)/\(target.rawValue)/seed-\(number)"))
+                }
             }
             for name in try files.contentsOfDirectory(atPath: corpus + "/frames") {
                 try files.copyItem(

@@ -1,16 +1,23 @@
 public import WAL
 
-/// Told what came of publishes, many at a time. Called by the thread that commits; must not block.
+/// Consecutive publishes of one tag, and what came of them.
+public struct PublishRun: Sendable {
+    /// Whose they are.
+    public let tag: UInt64
+    /// How many.
+    public let count: Int
+    /// The id of the first, the others follow; or why all of them failed.
+    public let result: Result<MessageID, BrokerError>
+}
+
+/// Told what came of publishes, a commit at a time. Called by the thread that commits; must not
+/// block.
 public protocol PublishReceiver: AnyObject, Sendable {
-    /// `count` consecutive publishes with this tag, the first of them `first`, are durable.
-    func published(topic: Topic, first: MessageID, count: Int, tag: UInt64)
-    /// `count` publishes with this tag failed together.
-    func publishFailed(topic: Topic, count: Int, tag: UInt64, error: BrokerError)
+    /// What came of publishes into a topic, in their order.
+    func settled(topic: Topic, runs: [PublishRun])
     /// A publish whose key was being appended already: the id of the one that is durable now, or
     /// the error that it failed with.
     func duplicateSettled(tag: UInt64, ticket: UInt64, result: Result<MessageID, BrokerError>)
-    /// Nothing more to tell for the moment.
-    func settled()
 }
 
 /// What came of a publish at once.
@@ -41,19 +48,27 @@ public final class PublishPort: AppendObserver {
 
     /// Some of the receiver's publishes are durable.
     public func appended(first: MessageID, count: Int, tag: UInt64) {
-        topic.appended(first, count)
-        receiver.published(topic: topic, first: first, count: count, tag: tag)
+        topic.told.runs.append(.init(port: self, tag: tag, count: count, result: .success(first)))
     }
 
     /// Some of the receiver's publishes failed.
     public func appendFailed(count: Int, tag: UInt64, error: LogError) {
-        let error = topic.appendFailed(count, error)
-        receiver.publishFailed(topic: topic, count: count, tag: tag, error: error)
+        topic.told.runs.append(.init(port: self, tag: tag, count: count, result: .failure(error)))
     }
 
-    /// The receiver has been told all there was about a commit.
-    public func commitEnded() {
-        receiver.settled()
-        topic.wakeSubscriptions()
+    /// All there was to tell about a commit has been told: it goes on, in one piece.
+    public func commitEnded() { topic.settleTold() }
+}
+
+/// What a log has told about a commit, for all receivers, in the order of the ids. Unchecked, since
+/// the log calls one after the other.
+final class Told: @unchecked Sendable {
+    struct Run {
+        let port: PublishPort
+        let tag: UInt64
+        let count: Int
+        let result: Result<MessageID, LogError>
     }
+
+    var runs: [Run] = []
 }

@@ -39,6 +39,7 @@ public final class Topic: Sendable {
     let name: TopicName
     let shared: BrokerShared
     let state: Monitor<State>
+    let told = Told()
 
     init(_ name: TopicName, _ shared: BrokerShared, _ opened: Result<OpenedTopic, BrokerError>) {
         self.name = name
@@ -181,6 +182,10 @@ public final class Topic: Sendable {
     /// Has what was published written. Does not block.
     public func commit() { log?.commit() }
 
+    /// Writes what was published on the calling thread, if nobody else is about to. Blocks on the
+    /// disk then.
+    public func commitBlocking() { log?.commitBlocking() }
+
     /// Calls `wake` once when a publish that was `full` may be tried again.
     public func notifyRoom(_ wake: @escaping @Sendable () -> Void) {
         if let log { log.notifyRoom(wake) } else { wake() }
@@ -190,35 +195,57 @@ public final class Topic: Sendable {
 
     private typealias Settled = (waiter: Staged.Waiter, result: Result<MessageID, BrokerError>)
 
-    func appended(_ first: MessageID, _ count: Int) {
-        let settled = state.withLock { state -> [Settled] in
+    /// Takes note of what the log has told about a commit, and tells the receivers.
+    func settleTold() {
+        let runs = told.runs
+        // Each of its ports is told that a commit has ended; the first one settles it for all.
+        guard !runs.isEmpty else { return }
+        told.runs.removeAll(keepingCapacity: runs.count <= 4096)
+        let (results, settled) = state.withLock { state -> ([PublishRun], [Settled]) in
+            var results: [PublishRun] = []
+            results.reserveCapacity(runs.count)
             var settled: [Settled] = []
-            for item in state.staged.take(count) {
-                let id = MessageID(first.rawValue + UInt64(item.offset))
-                state.dedupe.settle(item.key, item.serial, id)
-                for waiter in state.staged.waiters.removeValue(forKey: item.serial) ?? [] {
-                    settled.append((waiter, .success(id)))
-                }
+            for run in runs {
+                let result = run.result.mapError { note($0, &state) }
+                results.append(PublishRun(tag: run.tag, count: run.count, result: result))
+                settle(run.count, result, &state, &settled)
             }
-            return settled
+            return (results, settled)
         }
         tell(settled)
+        if runs.allSatisfy({ $0.port === runs[0].port }) {
+            runs[0].port.receiver.settled(topic: self, runs: results)
+        } else {
+            // Each receiver's own, in order.
+            var parts: [ObjectIdentifier: (receiver: any PublishReceiver, runs: [PublishRun])] = [:]
+            for (run, result) in zip(runs, results) {
+                parts[ObjectIdentifier(run.port), default: (run.port.receiver, [])].runs
+                    .append(result)
+            }
+            for part in parts.values { part.receiver.settled(topic: self, runs: part.runs) }
+        }
+        wakeSubscriptions()
     }
 
-    func appendFailed(_ count: Int, _ error: LogError) -> BrokerError {
-        let (settled, failure) = state.withLock { state -> ([Settled], BrokerError) in
-            let failure = note(error, &state)
-            var settled: [Settled] = []
-            for item in state.staged.take(count) {
+    private func settle(
+        _ count: Int, _ result: Result<MessageID, BrokerError>, _ state: inout State,
+        _ settled: inout [Settled]
+    ) {
+        for item in state.staged.take(count) {
+            let own: Result<MessageID, BrokerError>
+            switch result {
+            case .success(let first):
+                let id = MessageID(first.rawValue + UInt64(item.offset))
+                state.dedupe.settle(item.key, item.serial, id)
+                own = .success(id)
+            case .failure:
                 state.dedupe.fail(item.key, item.serial)
-                for waiter in state.staged.waiters.removeValue(forKey: item.serial) ?? [] {
-                    settled.append((waiter, .failure(failure)))
-                }
+                own = result
             }
-            return (settled, failure)
+            for waiter in state.staged.waiters.removeValue(forKey: item.serial) ?? [] {
+                settled.append((waiter, own))
+            }
         }
-        tell(settled)
-        return failure
     }
 
     private func tell(_ settled: [Settled]) {

@@ -21,6 +21,8 @@ final class Inbox: PublishReceiver {
     private struct State {
         var events: [(tag: UInt64, event: Event)] = []
         var isScheduled = false
+        /// The loop is about to end.
+        var isClosed = false
     }
 
     private let state = NIOLockedValueBox(State())
@@ -43,36 +45,38 @@ final class Inbox: PublishReceiver {
         }
     }
 
-    func post(_ tag: UInt64, _ event: Event) {
-        gather(tag, event)
-        settled()
-    }
+    /// Nobody is there to hear anything any more.
+    func close() { state.withLockedValue { $0.isClosed = true } }
 
-    private func gather(_ tag: UInt64, _ event: Event) {
-        state.withLockedValue { $0.events.append((tag, event)) }
+    func post(_ tag: UInt64, _ event: Event) { post { $0.append((tag, event)) } }
+
+    private func post(_ add: (inout [(tag: UInt64, event: Event)]) -> Void) {
+        let isNews = state.withLockedValue { state -> Bool in
+            if state.isClosed { return false }
+            add(&state.events)
+            defer { state.isScheduled = true }
+            return !state.isScheduled
+        }
+        if isNews { loop.execute(drain) }
     }
 
     // MARK: PublishReceiver
 
-    func published(topic: Topic, first: MessageID, count: Int, tag: UInt64) {
-        gather(tag, .published(ObjectIdentifier(topic), first: first, count: count))
-    }
-
-    func publishFailed(topic: Topic, count: Int, tag: UInt64, error: BrokerError) {
-        gather(tag, .publishFailed(ObjectIdentifier(topic), count: count, error))
+    func settled(topic: Topic, runs: [PublishRun]) {
+        let topic = ObjectIdentifier(topic)
+        post { events in
+            for run in runs {
+                switch run.result {
+                case .success(let first):
+                    events.append((run.tag, .published(topic, first: first, count: run.count)))
+                case .failure(let error):
+                    events.append((run.tag, .publishFailed(topic, count: run.count, error)))
+                }
+            }
+        }
     }
 
     func duplicateSettled(tag: UInt64, ticket: UInt64, result: Result<MessageID, BrokerError>) {
-        gather(tag, .duplicate(ticket: ticket, result))
-        settled()
-    }
-
-    func settled() {
-        let isNews = state.withLockedValue { state -> Bool in
-            guard !state.isScheduled, !state.events.isEmpty else { return false }
-            state.isScheduled = true
-            return true
-        }
-        if isNews { loop.execute(drain) }
+        post(tag, .duplicate(ticket: ticket, result))
     }
 }

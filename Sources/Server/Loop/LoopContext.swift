@@ -16,6 +16,11 @@ final class LoopContext: @unchecked Sendable {
     /// Topics that were published into since the last commit was asked for.
     private var dirty: [Topic] = []
     private var isTicking = false
+    /// Who published last, and for how many ticks nobody else has.
+    private var publisher: UInt64 = 0
+    private var ticksOfPublisher = 0
+    /// Not before then is anything committed on the loop; 0 is any time.
+    private var nextCommitHere: UInt64 = 0
     private var commitTick: (@Sendable () -> Void)!
     private var sweep: RepeatedTask?
     /// Monotonic nanoseconds, as of the last sweep or event.
@@ -70,7 +75,11 @@ final class LoopContext: @unchecked Sendable {
 
     /// Has the topic's log commit what was appended, when all sockets that are ready were read:
     /// what is executed from inside the loop comes behind them, and needs no wake-up.
-    func needsCommit(_ topic: Topic) {
+    func needsCommit(_ topic: Topic, for tag: UInt64) {
+        if tag != publisher {
+            publisher = tag
+            ticksOfPublisher = 0
+        }
         if dirty.last !== topic, !dirty.contains(where: { $0 === topic }) { dirty.append(topic) }
         guard !isTicking else { return }
         isTicking = true
@@ -79,9 +88,31 @@ final class LoopContext: @unchecked Sendable {
 
     private func commit() {
         isTicking = false
-        for topic in dirty { topic.commit() }
+        ticksOfPublisher += 1
+        if let topic = dirty.first, dirty.count == 1, mayCommitHere {
+            let begin = MonotonicClock.now()
+            topic.commitBlocking()
+            let end = MonotonicClock.now()
+            if end - begin > LoopContext.slowCommit { nextCommitHere = end + LoopContext.pause }
+        } else {
+            for topic in dirty { topic.commit() }
+        }
         dirty.removeAll(keepingCapacity: true)
     }
+
+    /// While one connection alone publishes, and the disk is quick, its commits are made on the
+    /// loop: two hand-overs between threads cost as much as the sync. Everything else on the loop
+    /// waits for that sync.
+    private var mayCommitHere: Bool {
+        ticksOfPublisher >= LoopContext.ticksOfSolePublisher
+            && (nextCommitHere == 0 || MonotonicClock.now() >= nextCommitHere)
+    }
+
+    private static let ticksOfSolePublisher = 8
+    /// A commit that takes longer shows a slow disk, in nanoseconds.
+    private static let slowCommit: UInt64 = 2_000_000
+    /// For so long nothing is committed on the loop then.
+    private static let pause: UInt64 = 1_000_000_000
 
     /// Hands what other threads have told to the connections, and lets each write once.
     private func drain() {
@@ -121,6 +152,7 @@ final class LoopContext: @unchecked Sendable {
     }
 
     func end() {
+        inbox.close()
         sweep?.cancel()
         sweep = nil
     }

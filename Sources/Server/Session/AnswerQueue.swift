@@ -25,7 +25,8 @@ struct AnswerQueue {
 
     private enum Entry {
         case text([UInt8])
-        case publishes(topic: ObjectIdentifier, waiting: Int, done: [Outcome])
+        /// What has come of some of them lies here only while others are in the way.
+        case publishes(topic: ObjectIdentifier, waiting: Int, done: Outcome?, more: [Outcome])
         case duplicate(ticket: UInt64, text: [UInt8]?)
         case subscribed(generation: UInt64)
         case closing
@@ -34,16 +35,27 @@ struct AnswerQueue {
     private var entries: Deque<Entry> = []
     /// Publishes that wait for the disk.
     private(set) var waiting = 0
+    /// Bytes of answers that are there and wait for others.
+    private var textBytes = 0
 
     var isEmpty: Bool { entries.isEmpty }
+
+    /// Whether no more commands are to be taken before some have been answered: while a disk hangs,
+    /// a client could ask for any number of answers that take memory.
+    var isFull: Bool {
+        textBytes > AnswerQueue.mostTextBytes || entries.count > AnswerQueue.mostEntries
+    }
+    private static let mostTextBytes = 256 << 10
+    private static let mostEntries = 32_768
 
     /// Another publish into `topic` waits for the disk.
     mutating func addPublish(_ topic: ObjectIdentifier) {
         waiting += 1
-        if case .publishes(topic, let count, let done)? = entries.last {
-            entries[entries.count - 1] = .publishes(topic: topic, waiting: count + 1, done: done)
+        if case .publishes(topic, let count, let done, let more)? = entries.last {
+            entries[entries.count - 1] = .publishes(
+                topic: topic, waiting: count + 1, done: done, more: more)
         } else {
-            entries.append(.publishes(topic: topic, waiting: 1, done: []))
+            entries.append(.publishes(topic: topic, waiting: 1, done: nil, more: []))
         }
     }
 
@@ -55,6 +67,7 @@ struct AnswerQueue {
 
     /// An answer that is there, behind others that are not.
     mutating func add(_ text: [UInt8]) {
+        textBytes += text.count
         if case .text(var before)? = entries.last {
             entries[entries.count - 1] = .closing
             before += text
@@ -75,13 +88,13 @@ struct AnswerQueue {
     mutating func settle(_ topic: ObjectIdentifier, _ outcome: Outcome) {
         var left = outcome
         for index in entries.indices {
-            guard case .publishes(topic, let count, var done) = entries[index], count > 0 else {
-                continue
-            }
+            guard case .publishes(topic, let count, let done, var more) = entries[index], count > 0
+            else { continue }
             let (part, rest) = left.split(at: count)
-            done.append(part)
             waiting -= part.count
-            entries[index] = .publishes(topic: topic, waiting: count - part.count, done: done)
+            if done != nil { more.append(part) }
+            entries[index] = .publishes(
+                topic: topic, waiting: count - part.count, done: done ?? part, more: more)
             guard let rest else { return }
             left = rest
         }
@@ -103,6 +116,7 @@ struct AnswerQueue {
         switch first {
         case .text(let text):
             entries.removeFirst()
+            textBytes -= text.count
             return .text(text)
         case .duplicate(_, let text?):
             entries.removeFirst()
@@ -113,20 +127,22 @@ struct AnswerQueue {
             return .subscribed(generation: generation)
         case .closing:
             entries.removeAll()
+            textBytes = 0
             return .closing
-        case .publishes(let topic, let count, var done):
-            if done.isEmpty {
+        case .publishes(let topic, let count, let done, var more):
+            guard let done else {
                 guard count == 0 else { return nil }
                 entries.removeFirst()
                 return next()
             }
-            let outcome = done.removeFirst()
-            if count == 0, done.isEmpty {
+            if count == 0, more.isEmpty {
                 entries.removeFirst()
             } else {
-                entries[0] = .publishes(topic: topic, waiting: count, done: done)
+                let following = more.isEmpty ? nil : more.removeFirst()
+                entries[0] = .publishes(
+                    topic: topic, waiting: count, done: following, more: more)
             }
-            return .outcome(outcome)
+            return .outcome(done)
         }
     }
 }

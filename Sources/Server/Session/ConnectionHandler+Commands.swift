@@ -83,7 +83,7 @@ extension ConnectionHandler {
         switch outcome {
         case .staged:
             answers.addPublish(ObjectIdentifier(target.topic))
-            loop.needsCommit(target.topic)
+            loop.needsCommit(target.topic, for: tag)
         case .duplicate(let id):
             service.counters.duplicates.add()
             answer { ReplyWriter.duplicate(id.rawValue, to: &$0) }

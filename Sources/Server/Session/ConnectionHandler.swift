@@ -28,6 +28,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     enum Stall {
         /// A topic is being made or opened again, or its log has no room.
         case topic
+        /// Too many answers wait for others.
+        case answers
     }
 
     /// A topic that was published into, found without a look-up next time.
@@ -46,7 +48,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     var parser: CommandParser
     /// What has come and is no whole command yet.
-    private var pending = ByteBuffer()
+    private(set) var pending = ByteBuffer()
     /// Asking the parser is of no use before so many bytes are there.
     private var neededBytes = 1
     var phase = Phase.open
@@ -56,12 +58,16 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Commands were taken that a read has brought.
     private var hasPendingRead = false
     /// The client has closed its sending side.
-    private var hasEnded = false
+    var hasEnded = false
 
     var answers = AnswerQueue()
     /// Answers to be written with the next flush.
-    private var output = ByteBuffer()
+    var output = ByteBuffer()
     private var hasWritten = false
+    /// Everything is with the kernel.
+    var isWritten = false
+    /// How long a client may take to read its last answers, in nanoseconds.
+    static let longestFlush: UInt64 = 300_000_000_000
 
     var target: Target?
     var feed: Feed?
@@ -69,8 +75,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var hasSaidHello = false
     var isFirstCommand = true
 
-    private let openedAt: UInt64
-    private var lastRead: UInt64
+    let openedAt: UInt64
+    var lastRead: UInt64
 
     init(_ loop: LoopContext, peer: String) {
         self.loop = loop
@@ -185,11 +191,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 guard handle(command, bytes.readableBytesUInt8Span) else { return }
                 isFirstCommand = false
                 bytes.moveReaderIndex(forwardBy: count)
+                stallIfFull()
             case .refused(let refusal, let count):
                 isFirstCommand = false
                 service.counters.errors.add()
                 answer(refusal)
                 bytes.moveReaderIndex(forwardBy: count)
+                stallIfFull()
             case .outOfStep(let refusal):
                 service.counters.errors.add()
                 note("closing: \(refusal)")
@@ -252,8 +260,18 @@ final class ConnectionHandler: ChannelDuplexHandler {
         feed = nil
     }
 
-    /// Writes what has become ready, with one system call where that can be.
+    /// Writes what has become ready, and goes on with commands that waited for that.
     func flush() {
+        while true {
+            writeReady()
+            guard case .answers? = stall, !answers.isFull, let context, context.channel.isWritable
+            else { return }
+            resume(nil)
+        }
+    }
+
+    /// With one system call where that can be.
+    private func writeReady() {
         guard let context else { return }
         var isClosing = false
         while let next = answers.next() {
@@ -277,9 +295,21 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if hasWritten {
             hasWritten = false
             context.flush()
+            // The channel has let go of the memory by now, unless the client does not read.
+            if output.readableBytes == 0 {
+                if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
+            }
         }
         if isClosing { closeOutput() }
     }
+
+    /// A small command may have a large answer: no more are taken before those are on their way.
+    private func stallIfFull() {
+        if answers.isFull || output.readableBytes > ConnectionHandler.mostOutputBytes {
+            stall = .answers
+        }
+    }
+    private static let mostOutputBytes = 256 << 10
 
     private func write(_ outcome: AnswerQueue.Outcome) {
         loop.scratch.removeAll(keepingCapacity: true)
@@ -297,109 +327,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
         write(output, context)
-        // The memory is used again when the channel has let go of it, unless it has become large.
-        if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
+        // Taken now: flushing may call back, and nothing must be written twice.
+        output.moveReaderIndex(to: output.writerIndex)
     }
 
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
         service.counters.bytesOut.add(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
-    }
-
-    // MARK: Ending
-
-    /// The client has closed its sending side. Everything that it asked is still answered.
-    private func inputEnded(_ context: ChannelHandlerContext) {
-        if case .draining = phase {
-            context.close(promise: nil)
-            return
-        }
-        hasEnded = true
-        // What is stalled is still to be done.
-        if stall == nil { inputEnded() }
-    }
-
-    private func inputEnded() {
-        guard case .open = phase else { return }
-        noteEnd()
-        finish()
-        flush()
-    }
-
-    private func noteEnd() {
-        switch CommandParser.end(rest: pending.readableBytes) {
-        case .clean: service.counters.cleanEnds.add()
-        case .torn:
-            service.counters.tornEnds.add()
-            note("the connection ended inside a command")
-        }
-    }
-
-    /// Everything was answered: the stream ends here. A client that has not closed its side gets
-    /// the time to read what it was told.
-    private func closeOutput() {
-        guard let context else { return }
-        if hasEnded {
-            context.close(promise: nil)
-            return
-        }
-        let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
-        phase = .draining(until: MonotonicClock.now() + timeout)
-        context.close(mode: .output, promise: nil)
-        if loop.isStopping {
-            context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
-                self.context?.close(promise: nil)
-            }
-        }
-        readAgain()
-    }
-
-    /// The broker stops: what was taken is answered, nothing more is taken.
-    func stop() {
-        if case .draining = phase { context?.close(promise: nil) }
-        guard case .open = phase else { return }
-        if answers.isEmpty, output.readableBytes == 0 {
-            // Nothing to wait for.
-            phase = .finishing
-            hasEnded = true
-            context?.close(promise: nil)
-            return
-        }
-        finish()
-        flush()
-    }
-
-    func abandon() { context?.close(promise: nil) }
-
-    func checkTimeouts(_ now: UInt64) {
-        let options = service.options
-        switch phase {
-        case .open:
-            // Whoever waits for an answer or for messages is not idle.
-            guard stall == nil, answers.isEmpty else { return }
-            if isFirstCommand, isOver(options.handshakeTimeout, since: openedAt, now) {
-                timeOut("no command in \(options.handshakeTimeout / 1_000_000) ms")
-            } else if pending.readableBytes > 0, isOver(options.frameTimeout, since: lastRead, now)
-            {
-                timeOut(
-                    "half a command, and nothing more in \(options.frameTimeout / 1_000_000) ms")
-            } else if feed == nil, isOver(options.idleTimeout, since: lastRead, now) {
-                timeOut("idle for \(options.idleTimeout / 1_000_000) ms")
-            }
-        case .draining(let until): if now >= until { context?.close(promise: nil) }
-        case .finishing, .closed: return
-        }
-    }
-
-    private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {
-        timeout > 0 && now > start && now - start >= timeout
-    }
-
-    private func timeOut(_ text: String) {
-        service.counters.timeouts.add()
-        note("closing: \(text)")
-        context?.close(promise: nil)
     }
 
     /// Tells people, with the peer's address.

@@ -1,0 +1,113 @@
+import Broker
+import NIOCore
+import Wire
+
+/// How a connection ends: by its client, by its last answer, with the broker, or by a timeout.
+extension ConnectionHandler {
+    /// The client has closed its sending side. Everything that it asked is still answered.
+    func inputEnded(_ context: ChannelHandlerContext) {
+        hasEnded = true
+        if case .draining = phase {
+            if isWritten { context.close(promise: nil) }
+            return
+        }
+        // What is stalled is still to be done.
+        if stall == nil { inputEnded() }
+    }
+
+    func inputEnded() {
+        guard case .open = phase else { return }
+        noteEnd()
+        finish()
+        flush()
+    }
+
+    func noteEnd() {
+        switch CommandParser.end(rest: pending.readableBytes) {
+        case .clean: service.counters.cleanEnds.add()
+        case .torn:
+            service.counters.tornEnds.add()
+            note("the connection ended inside a command")
+        }
+    }
+
+    /// Everything was answered: the stream ends when it is written. A client that has not closed
+    /// its side gets the time to read what it was told.
+    func closeOutput() {
+        guard let context else { return }
+        phase = .draining(until: MonotonicClock.now() + ConnectionHandler.longestFlush)
+        let written: EventLoopFuture<Void>
+        if hasEnded {
+            // Half-closing behind the other half would close at once, and lose what waits.
+            written = context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
+        } else {
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            context.close(mode: .output, promise: promise)
+            written = promise.futureResult
+        }
+        written.assumeIsolated().whenComplete { _ in self.outputEnded() }
+        readAgain()
+    }
+
+    private func outputEnded() {
+        guard case .draining = phase, let context else { return }
+        isWritten = true
+        if hasEnded {
+            context.close(promise: nil)
+            return
+        }
+        let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
+        phase = .draining(until: MonotonicClock.now() + timeout)
+        guard loop.isStopping else { return }
+        context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(timeout))) {
+            self.context?.close(promise: nil)
+        }
+    }
+
+    /// The broker stops: what was taken is answered, nothing more is taken.
+    func stop() {
+        if case .draining = phase, isWritten { context?.close(promise: nil) }
+        guard case .open = phase else { return }
+        if answers.isEmpty, output.readableBytes == 0 {
+            // Nothing to wait for.
+            phase = .finishing
+            hasEnded = true
+            context?.close(promise: nil)
+            return
+        }
+        finish()
+        flush()
+    }
+
+    func abandon() { context?.close(promise: nil) }
+
+    func checkTimeouts(_ now: UInt64) {
+        let options = service.options
+        switch phase {
+        case .open:
+            // Whoever waits for an answer or for messages is not idle.
+            guard stall == nil, answers.isEmpty else { return }
+            if isFirstCommand, isOver(options.handshakeTimeout, since: openedAt, now) {
+                timeOut("no command in \(options.handshakeTimeout / 1_000_000) ms")
+            } else if pending.readableBytes > 0, isOver(options.frameTimeout, since: lastRead, now)
+            {
+                timeOut(
+                    "half a command, and nothing more in \(options.frameTimeout / 1_000_000) ms")
+            } else if feed == nil, isOver(options.idleTimeout, since: lastRead, now) {
+                timeOut("idle for \(options.idleTimeout / 1_000_000) ms")
+            }
+        case .draining(let until): if now >= until { context?.close(promise: nil) }
+        case .finishing, .closed: return
+        }
+    }
+
+    private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {
+        timeout > 0 && now > start && now - start >= timeout
+    }
+
+    private func timeOut(_ text: String) {
+        service.counters.timeouts.add()
+        note("closing: \(text)")
+        context?.close(promise: nil)
+    }
+}
