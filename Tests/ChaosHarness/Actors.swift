@@ -122,7 +122,7 @@ struct Consumer: Sendable {
                     guard held.count >= 50 else { continue }
                     for late in held.reversed() { late.ackWithoutWaiting() }
                     held = []
-                case 8..<18:
+                case 8..<10:
                     if try await delivery.ack() == .done { ledger.acknowledged(delivery.id) }
                 default: delivery.ackWithoutWaiting()
                 }
