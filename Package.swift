@@ -164,6 +164,18 @@ let package = Package(
             name: "chaos", dependencies: ["ChaosHarness", argumentParser, systemPackage],
             path: "Tests/Chaos", packageAccess: false, swiftSettings: strict),
 
+        // The program on the landing page of the client's documentation.
+        .executableTarget(
+            name: "client-example", dependencies: ["ToyMQClient"], packageAccess: false,
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "ToyMQClient", "ChaosHarness", "DataDirectory", "WAL", "toymq", "toymqctl",
+                "toymq-bench", "chaos", "client-example", systemPackage,
+            ],
+            swiftSettings: strict),
+
         .testTarget(
             name: "ImportTests",
             dependencies: ["GoImport", "toymqctl", "WAL", "DataDirectory", systemPackage],
@@ -199,7 +211,8 @@ let package = Package(
             swiftSettings: strict),
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
-            name: "FuzzTargets", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            name: "FuzzTargets",
+            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
             name: "WALFuzz", dependencies: ["FuzzTargets"], path: "Tests/WALFuzz",

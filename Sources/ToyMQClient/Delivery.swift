@@ -42,7 +42,9 @@ public struct Delivery: Sendable {
         timestamp = message.timestamp
         key = message.key
         func text(_ name: [UInt8]) -> String? {
-            message.headers.first { $0.name == name }.map { String(decoding: $0.value, as: UTF8.self) }
+            message.headers.first { $0.name == name }.map {
+                String(decoding: $0.value, as: UTF8.self)
+            }
         }
         traceparent = text(WireHeader.traceparent)
         tracestate = text(WireHeader.tracestate)

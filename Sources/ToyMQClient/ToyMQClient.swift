@@ -9,7 +9,8 @@ internal import NIOPosix
 public final class ToyMQClient: Sendable {
     /// What it was made with.
     public let options: ClientOptions
-    private let group: MultiThreadedEventLoopGroup
+    /// The thread, if it is its own.
+    private let group: MultiThreadedEventLoopGroup?
     private let loop: any EventLoop
     private let queue: RequestQueue
     private let requests: NIOLoopBoundBox<Requests>
@@ -24,8 +25,20 @@ public final class ToyMQClient: Sendable {
     /// A client; nothing is connected yet.
     public init(_ options: ClientOptions = ClientOptions()) {
         self.options = options
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
         loop = group.next()
+        queue = RequestQueue(options)
+        requests = NIOLoopBoundBox.makeBoxSendingValue(
+            Requests(queue, loop, options), eventLoop: loop)
+    }
+
+    /// A client with connections of its own on the thread of `other`, which has to be closed after
+    /// it. For many connections from one process.
+    public init(_ options: ClientOptions, onThreadOf other: ToyMQClient) {
+        self.options = options
+        group = nil
+        loop = other.loop
         queue = RequestQueue(options)
         requests = NIOLoopBoundBox.makeBoxSendingValue(
             Requests(queue, loop, options), eventLoop: loop)
@@ -42,7 +55,7 @@ public final class ToyMQClient: Sendable {
             let own = requests.value
             own.close(timeout: .zero) {
                 _ = own
-                group.shutdownGracefully { _ in }
+                group?.shutdownGracefully { _ in }
             }
         }
     }
@@ -164,7 +177,7 @@ public final class ToyMQClient: Sendable {
                 requests.value.close(timeout: TimeAmount(timeout)) { continuation.resume() }
             }
         }
-        try? await group.shutdownGracefully()
+        try? await group?.shutdownGracefully()
     }
 }
 

@@ -29,7 +29,8 @@ struct AckCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Everything up to this id, it included.", valueName: "id"))
     var upTo: UInt64?
 
-    @Option(help: ArgumentHelp("Give up when no message has come for so long.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("Give up when no message has come for so long.", valueName: "seconds"))
     var timeout = 2.0
 
     @Flag(help: "Print a JSON object for each message.")
@@ -52,7 +53,8 @@ struct AckCommand: ParsableCommand {
             guard last < next else {
                 throw InputError("there is no message \(last): the next one will be \(next)")
             }
-            let acknowledged = facts.consumers.first { $0.name == consumer }?.firstUnacknowledged ?? 0
+            let acknowledged =
+                facts.consumers.first { $0.name == consumer }?.firstUnacknowledged ?? 0
             var wanted = Set(ids)
             var count = wanted.filter { $0 < acknowledged }.count
             wanted = wanted.filter { $0 >= acknowledged }

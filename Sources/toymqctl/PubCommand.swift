@@ -28,7 +28,8 @@ struct PubCommand: ParsableCommand {
     @Argument(help: "The payload.")
     var payload: String?
 
-    @Option(help: ArgumentHelp("Take the payload from here; - is standard input.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("Take the payload from here; - is standard input.", valueName: "path"))
     var file: String?
 
     @Flag(help: "Each line is a message.")
@@ -52,7 +53,9 @@ struct PubCommand: ParsableCommand {
 
     func validate() throws {
         if payload != nil, file != nil { throw ValidationError("a payload or --file, not both") }
-        if payload != nil, lines { throw ValidationError("--lines is for --file or standard input") }
+        if payload != nil, lines {
+            throw ValidationError("--lines is for --file or standard input")
+        }
         if key != nil, lines { throw ValidationError("--key is for one message; use --key-prefix") }
         if keyPrefix != nil, !lines { throw ValidationError("--key-prefix goes with --lines") }
         _ = try headers()
@@ -77,7 +80,9 @@ struct PubCommand: ParsableCommand {
                 json: json)
             if !lines {
                 let bytes: [UInt8]
-                if let payload { bytes = Array(payload.utf8) } else {
+                if let payload {
+                    bytes = Array(payload.utf8)
+                } else {
                     bytes = try Input.whole(file ?? "-", limit: PubCommand.limit)
                 }
                 publisher.publish([bytes]) { _ in key }

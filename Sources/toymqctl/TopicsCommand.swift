@@ -21,10 +21,13 @@ struct TopicsCommand: ParsableCommand {
         try remote.withClient { client in
             let topics = try TopicFacts.all(client)
             for topic in topics {
-                guard StandardOutput.line(json ? topic.json : topic.text) else { return .incomplete }
+                guard StandardOutput.line(json ? topic.json : topic.text) else {
+                    return .incomplete
+                }
                 guard !topic.isOpen else { continue }
                 StandardError.say(
-                    "topic \(topic.name) is \(topic.condition): \(topic.reason ?? "no reason given")")
+                    "topic \(topic.name) is \(topic.condition): \(topic.reason ?? "no reason given")"
+                )
             }
             return topics.allSatisfy(\.isOpen) ? .done : .incomplete
         }
@@ -123,8 +126,9 @@ struct TopicFacts {
         if firstID == nextID { parts = ["\(name): no messages, next id \(nextID)"] }
         for consumer in consumers {
             let state = consumer.isConnected ? ", connected" : ""
-            parts.append("\(consumer.name) has acknowledged all below "
-                + "\(consumer.firstUnacknowledged)\(state)")
+            parts.append(
+                "\(consumer.name) has acknowledged all below "
+                    + "\(consumer.firstUnacknowledged)\(state)")
         }
         return parts.joined(separator: "\n  ")
     }

@@ -8,7 +8,8 @@ import SystemPackage
 struct ChaosCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chaos",
-        abstract: "Kills a broker again and again while clients are at work, and counts the losses.",
+        abstract:
+            "Kills a broker again and again while clients are at work, and counts the losses.",
         discussion: """
             Producers publish unique payloads, most with a dedupe key, many at once; consumers \
             acknowledge, some out of order, some after a NACK. The broker is ended with SIGKILL on a \
@@ -65,8 +66,11 @@ struct ChaosCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard seconds > 0, seconds <= 86_400 else { throw ValidationError("--seconds: up to a day") }
-        guard (1...1000).contains(topics), (1...64).contains(producers), topics * producers < 65_536,
+        guard seconds > 0, seconds <= 86_400 else {
+            throw ValidationError("--seconds: up to a day")
+        }
+        guard (1...1000).contains(topics), (1...64).contains(producers),
+            topics * producers < 65_536,
             (1...100_000).contains(window), rate > 0, loseBytes >= 0, (kills ?? 1) >= 0
         else { throw ValidationError("a number is out of bounds") }
     }
@@ -127,7 +131,8 @@ struct ChaosCommand: ParsableCommand {
         var bytes = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &bytes, bytes.count - 1)
         guard count > 0 else { throw ChaosError("name the program with --broker") }
-        let own = FilePath(String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        let own = FilePath(
+            String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
         return own.removingLastComponent().appending("toymq").string
     }
 

@@ -135,7 +135,9 @@ struct Consumer: Sendable {
 
 /// Something that is set once. For any thread.
 final class Flag: Sendable {
-    private let state = NIOLockedValueBox<(isSet: Bool, waiting: [CheckedContinuation<Void, Never>])>(
+    private let state = NIOLockedValueBox<
+        (isSet: Bool, waiting: [CheckedContinuation<Void, Never>])
+    >(
         (false, []))
 
     init() {}

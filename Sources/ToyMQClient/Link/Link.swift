@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Wire
@@ -235,7 +236,11 @@ final class Link: ConnectionUser {
 
     private static func text(_ error: any Error) -> String {
         if let error = error as? NIOConnectionError {
-            return error.connectionErrors.first.map { "\($0.error)" } ?? "\(error.host) is unknown"
+            return error.connectionErrors.first.map { text($0.error) } ?? "\(error.host) is unknown"
+        }
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if case ChannelError.connectTimeout(let timeout)? = error as? ChannelError {
+            return "no connection in \(timeout.nanoseconds / 1_000_000) ms"
         }
         return "\(error)"
     }
