@@ -171,8 +171,9 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "ToyMQClient", "ChaosHarness", "DataDirectory", "WAL", "toymq", "toymqctl",
-                "toymq-bench", "chaos", "client-example", systemPackage,
+                "ToyMQClient", "ChaosHarness", "Simulation", "Server", "Broker", "DataDirectory",
+                "WAL", "toymq", "toymqctl", "toymq-bench", "chaos", "client-example", logging,
+                systemPackage,
             ],
             swiftSettings: strict),
 

@@ -8,7 +8,9 @@ internal import NIOCore
 /// when the subscription or the client is closed or the task is cancelled, and throws what the broker
 /// has refused it with. One loop at a time is the rule; with several, each delivery goes to one.
 public struct Subscription: AsyncSequence, Sendable {
+    /// A message.
     public typealias Element = Delivery
+    /// Why it ended, if nobody asked for it.
     public typealias Failure = ClientError
 
     /// The topic.
@@ -17,6 +19,7 @@ public struct Subscription: AsyncSequence, Sendable {
     public var consumer: String { core.consumer }
     let core: SubscriptionCore
 
+    /// Takes deliveries, where the iterator before has stopped.
     public func makeAsyncIterator() -> Iterator { Iterator(core: core) }
 
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for

@@ -4,6 +4,7 @@ public struct ChaosPlan: Sendable {
     public var seconds = 10.0
     /// How often the broker crashes in that time.
     public var crashes = 4
+    /// Topics.
     public var topics = 4
     /// Producers of each topic; each has a connection of its own.
     public var producers = 2
@@ -29,13 +30,19 @@ public struct ChaosReport: Sendable {
     public var ok = 0
     /// Of them, how many stood in the log at the end as they were published.
     public var verified = 0
+    /// Answers with DUP.
     public var duplicates = 0
     /// Messages without a key whose answer was lost.
     public var unknown = 0
+    /// Answers with ERR.
     public var refused = 0
+    /// Deliveries to all consumers.
     public var delivered = 0
+    /// Of them, those of an id that had been delivered before.
     public var redelivered = 0
+    /// Acknowledgements whose answer was waited for, and was OK.
     public var acknowledged = 0
+    /// How often the broker crashed.
     public var crashes = 0
     /// The longest time from a start to serving, in seconds.
     public var slowestStart = 0.0

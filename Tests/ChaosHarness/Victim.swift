@@ -29,7 +29,9 @@ public struct ChaosError: Error, CustomStringConvertible {
 
 /// The broker as a process of its own, ended by SIGKILL.
 public final class ProcessVictim: Victim {
+    /// Where its data is.
     public let layout: DataLayout
+    /// A process that is killed says nothing.
     public let refusesWhenCrashing = false
     private let path: String
     private let arguments: [String]
@@ -48,6 +50,7 @@ public final class ProcessVictim: Victim {
 
     deinit { if pid != nil, status == nil { try? crash() } }
 
+    /// Runs it and waits for its `listening` line.
     public func start() throws -> Int {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw ChaosError("no pipe: \(lastError())") }
@@ -103,12 +106,14 @@ public final class ProcessVictim: Victim {
         return port
     }
 
+    /// SIGKILL.
     public func crash() throws {
         guard let pid, status == nil else { return }
         kill(pid, SIGKILL)
         wait()
     }
 
+    /// How it ended, if it has.
     public var ending: String? {
         guard let pid, status == nil else { return status.map { ProcessVictim.text($0) } }
         var number: Int32 = 0
@@ -117,6 +122,7 @@ public final class ProcessVictim: Victim {
         return ProcessVictim.text(number)
     }
 
+    /// SIGTERM.
     public func stop() throws -> String? {
         guard let pid, status == nil else { return "it had ended before" }
         kill(pid, SIGTERM)

@@ -1,3 +1,4 @@
+import ChaosHarness
 import Foundation
 import Testing
 
@@ -26,5 +27,37 @@ import Testing
         let kept = result.error.components(separatedBy: "the data is in ").last ?? ""
         let path = kept.trimmingCharacters(in: .whitespacesAndNewlines)
         if path.hasPrefix("/tmp/toymq-chaos-") { try FileManager.default.removeItem(atPath: path) }
+    }
+}
+
+/// The same producers, consumers and comparison against a broker that loses power.
+@Suite("Chaos: power cuts", .timeLimit(.minutes(2)), .serialized) struct PowerCutChaosTests {
+    private func run(acknowledgesEarly: Bool) async throws -> ChaosReport {
+        var plan = ChaosPlan()
+        plan.seconds = 2
+        plan.crashes = 3
+        plan.topics = 2
+        plan.producers = 1
+        plan.rate = 600
+        plan.window = 32
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread {
+                let victim = PowerCutVictim(acknowledgesEarly: acknowledgesEarly)
+                continuation.resume(
+                    with: Result { try Chaos(plan, against: victim).run() })
+            }.start()
+        }
+    }
+
+    @Test func whatWasAcknowledgedIsThereAfterThePowerIsCut() async throws {
+        let report = try await run(acknowledgesEarly: false)
+        #expect(report.violations == 0, "\(report.firstViolations)")
+        #expect(report.ok > 0 && report.verified == report.ok && report.crashes == 4)
+    }
+
+    @Test func aBrokerThatAcknowledgesBeforeTheSyncIsCaught() async throws {
+        let report = try await run(acknowledgesEarly: true)
+        #expect(report.violations > 0)
+        #expect(report.verified < report.ok)
     }
 }
