@@ -20,6 +20,8 @@ let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: 
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioConcurrency: Target.Dependency =
+    .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -30,6 +32,7 @@ let package = Package(
     name: "toymq",
     products: [
         .library(name: "WAL", targets: ["WAL"]),
+        .library(name: "ToyMQClient", targets: ["ToyMQClient"]),
         .executable(name: "toymq", targets: ["toymq"]),
         .executable(name: "toymq-dump", targets: ["toymq-dump"]),
         .executable(name: "toymq-fsck", targets: ["toymq-fsck"]),
@@ -110,10 +113,13 @@ let package = Package(
         // anything but the public contract of the modules below.
         .executableTarget(
             name: "toymqctl",
-            dependencies: ["WAL", "DataDirectory", "GoImport", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "GoImport", "ToyMQClient", argumentParser, systemPackage,
+            ],
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
-            name: "toymq-bench", dependencies: ["WAL", "CZlib", argumentParser, systemPackage],
+            name: "toymq-bench",
+            dependencies: ["WAL", "CZlib", "ToyMQClient", argumentParser, systemPackage],
             packageAccess: false, swiftSettings: strict),
 
         // The broker. Bytes to commands and back: no sockets, nothing of the log.
@@ -137,6 +143,13 @@ let package = Package(
                 configuration, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
+
+        // The client. Knows the protocol, and nothing of the broker or the log.
+        .target(
+            name: "ToyMQClient",
+            dependencies: ["Wire", nioCore, nioPosix, nioConcurrency, deque],
+            packageAccess: false, swiftSettings: strict),
+
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(
             name: "BrokerTests",
@@ -145,6 +158,31 @@ let package = Package(
         // The broker as a process, through sockets.
         .testTarget(
             name: "ServerTests", dependencies: ["toymq", "DataDirectory", "WAL", systemPackage],
+            swiftSettings: strict),
+
+        // Tests only: a broker is crashed again and again while clients are at work; and that as a
+        // program, for optimised builds, which tools/chaos runs.
+        .target(
+            name: "ChaosHarness",
+            dependencies: [
+                "ToyMQClient", "DataDirectory", "WAL", nioConcurrency, systemPackage,
+            ],
+            path: "Tests/ChaosHarness", packageAccess: false, swiftSettings: strict),
+        .executableTarget(
+            name: "chaos", dependencies: ["ChaosHarness", argumentParser, systemPackage],
+            path: "Tests/Chaos", packageAccess: false, swiftSettings: strict),
+
+        // The program on the landing page of the client's documentation.
+        .executableTarget(
+            name: "client-example", dependencies: ["ToyMQClient"], packageAccess: false,
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "ToyMQClient", "ChaosHarness", "Simulation", "Server", "Broker", "DataDirectory",
+                "WAL", "toymq", "toymqctl", "toymq-bench", "chaos", "client-example", logging,
+                systemPackage,
+            ],
             swiftSettings: strict),
 
         .testTarget(

@@ -8,17 +8,23 @@ let toolVersion = "0.1.0"
 struct ToymqBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "toymq-bench",
-        abstract: "Measures the log on the disk at hand, beside what that disk can do at best.",
+        abstract: "Measures the log on the disk at hand, and brokers.",
         discussion: """
-            Each figure stands beside a limit that was measured in the same run, in short slices \
-            taken in turns: the machine may be busy with something else, and a ratio of two \
-            neighbouring slices says more than either of them. The medians are printed.
+            wal and scan: each figure stands beside a limit that was measured in the same run, in \
+            short slices taken in turns: the machine may be busy with something else, and a ratio of \
+            two neighbouring slices says more than either of them. The medians are printed.
+
+            publish, consume and e2e measure a broker at any address with the client library of \
+            this package, which takes its share of the processor.
 
             Exit codes: 0 measured, whether or not a goal was reached; 2 could not measure; 64 \
             usage.
             """,
         version: toolVersion,
-        subcommands: [WalCommand.self, ScanCommand.self])
+        subcommands: [
+            WalCommand.self, ScanCommand.self, PublishCommand.self, ConsumeCommand.self,
+            EndToEndCommand.self,
+        ])
 }
 
 /// What kept a measurement from being made; one line for people.

@@ -9,13 +9,16 @@ let toolVersion = "0.1.0"
 struct Toymqctl: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "toymqctl",
-        abstract: "Imports topics into a data directory and opens them.",
+        abstract: "Talks to a broker; imports topics into a data directory and opens them.",
         discussion: """
             Exit codes: 0 done; 1 something worse than a remark was found, or not all could be \
             done; 2 could not do it; 64 usage. What is to be done next stands on standard error.
             """,
         version: toolVersion,
-        subcommands: [ImportCommand.self, OpenCommand.self])
+        subcommands: [
+            PubCommand.self, SubCommand.self, AckCommand.self, TopicsCommand.self, InfoCommand.self,
+            ImportCommand.self, OpenCommand.self,
+        ])
 
     static func main() {
         // A file that may not grow further (`ulimit -f`) and a reader who has gone are errors of

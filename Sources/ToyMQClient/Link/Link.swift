@@ -1,0 +1,247 @@
+internal import Glibc
+internal import NIOCore
+internal import NIOPosix
+internal import Wire
+
+/// Who has something to say to the broker. All calls come on the link's event loop.
+protocol LinkUser: AnyObject {
+    /// There is a connection and it has been greeted.
+    func ready(_ connection: Connection)
+    /// As `ConnectionUser`.
+    func received(_ reply: Reply, _ bytes: ByteBuffer, on connection: Connection) -> Bool
+    /// As `ConnectionUser`.
+    func receivedAll(on connection: Connection)
+    /// As `ConnectionUser`.
+    var mayRead: Bool { get }
+    /// A connection that was ready has ended; another one is on its way.
+    func lost(reason: String)
+    /// No connection comes about, and no more are tried until `Link.wake`.
+    func failed(_ error: ClientError)
+}
+
+/// Keeps a connection as long as it is wanted: makes it, greets, and makes it anew when it ends. On
+/// one event loop only.
+final class Link: ConnectionUser {
+    private enum Phase {
+        case idle
+        case connecting
+        case greeting(Connection)
+        case ready(Connection)
+        case pausing(Scheduled<Void>)
+        case closed
+    }
+
+    let loop: any EventLoop
+    private let options: ClientOptions
+    private weak var user: (any LinkUser)?
+    private var phase = Phase.idle
+    /// Attempts in a row that came to nothing.
+    private var failures = 0
+    /// Why the broker did not greet, if it said so.
+    private var refusal: ClientError?
+    private var timer: Scheduled<Void>?
+    private var life: RepeatedTask?
+    private var whenClosed: [() -> Void] = []
+    /// The connection is the last one.
+    private var isEnding = false
+
+    init(_ loop: any EventLoop, _ options: ClientOptions) {
+        self.loop = loop
+        self.options = options
+    }
+
+    /// Invariant: whoever owns a link is its user, and closes it.
+    func begin(for user: any LinkUser) { self.user = user }
+
+    /// A connection is wanted.
+    func wake() {
+        guard case .idle = phase else { return }
+        connect()
+    }
+
+    /// The connection, if it is ready.
+    var connection: Connection? {
+        if case .ready(let connection) = phase { connection } else { nil }
+    }
+
+    /// Ends it for good, and calls `done` when nothing is left.
+    func close(_ done: @escaping () -> Void) {
+        switch phase {
+        case .closed where whenClosed.isEmpty: done()
+        case .closed: whenClosed.append(done)
+        case .idle:
+            phase = .closed
+            done()
+        case .pausing(let scheduled):
+            scheduled.cancel()
+            phase = .closed
+            done()
+        case .connecting:
+            phase = .closed
+            whenClosed.append(done)
+        case .greeting(let connection), .ready(let connection):
+            phase = .closed
+            whenClosed.append(done)
+            connection.close("closed")
+        }
+    }
+
+    /// As `close`, behind a QUIT that was sent: the broker answers everything and closes. It gets a
+    /// second for that.
+    func closeWhenAnswered(_ done: @escaping () -> Void) {
+        guard case .ready(let connection) = phase else { return close(done) }
+        whenClosed.append(done)
+        isEnding = true
+        timer = loop.assumeIsolated().scheduleTask(in: .seconds(1)) { connection.close("closed") }
+    }
+
+    // MARK: Connecting
+
+    private func connect() {
+        phase = .connecting
+        refusal = nil
+        let handler = NIOLoopBound(Connection(self), eventLoop: loop)
+        let timeout = TimeAmount(options.connectTimeout)
+        ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
+            }
+            .connect(host: options.host, port: options.port)
+            .assumeIsolated()
+            .whenComplete { result in
+                switch result {
+                case .success: self.connected(handler.value)
+                case .failure(let error): self.notConnected("\(Link.text(error))")
+                }
+            }
+    }
+
+    private func connected(_ connection: Connection) {
+        guard case .connecting = phase else {
+            if case .closed = phase { connection.close("closed") }
+            return
+        }
+        phase = .greeting(connection)
+        var hello: [UInt8] = []
+        CommandWriter.hello(token: options.token, to: &hello)
+        connection.send(hello)
+        timer = loop.assumeIsolated().scheduleTask(in: TimeAmount(options.connectTimeout)) {
+            connection.close("no greeting in \(self.options.connectTimeout)")
+        }
+    }
+
+    private func notConnected(_ reason: String) {
+        if case .closed = phase {
+            finishClosing()
+            return
+        }
+        failures += 1
+        let text =
+            "cannot connect to \(options.host):\(options.port): \(reason)"
+        if let attempts = options.reconnect.attempts, failures >= attempts {
+            failures = 0
+            phase = .idle
+            user?.failed(.unreachable(reason: text))
+            return
+        }
+        pause()
+    }
+
+    private func pause() {
+        let pause = options.reconnect.pause(failures: failures, chance: .random(in: 0...1))
+        phase = .pausing(
+            loop.assumeIsolated().scheduleTask(in: TimeAmount(pause)) {
+                guard case .pausing = self.phase else { return }
+                self.connect()
+            })
+    }
+
+    private func greeted(_ connection: Connection) {
+        timer?.cancel()
+        timer = nil
+        failures = 0
+        phase = .ready(connection)
+        let bound = NIOLoopBound(connection, eventLoop: loop)
+        let period = TimeAmount(options.keepAlive)
+        life = loop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in
+            if !bound.value.checkLife() { bound.value.close("no sign of life from the broker") }
+        }
+        user?.ready(connection)
+    }
+
+    // MARK: ConnectionUser
+
+    func received(_ reply: Reply, _ bytes: ByteBuffer, on connection: Connection) -> Bool {
+        switch phase {
+        case .ready: return user?.received(reply, bytes, on: connection) ?? false
+        case .greeting, .connecting:
+            switch reply {
+            case .hello: greeted(connection)
+            case .error(_, let code, let text):
+                // The connection ends behind it.
+                refusal = .refused(
+                    code: RefusalCode(rawValue: bytes.text(code)), text: bytes.text(text))
+                connection.close("the broker refused: \(bytes.text(code)) \(bytes.text(text))")
+            default: return false
+            }
+            return true
+        case .closed: return true
+        case .idle, .pausing: return false
+        }
+    }
+
+    func receivedAll(on connection: Connection) { user?.receivedAll(on: connection) }
+
+    var mayRead: Bool {
+        if case .ready = phase { user?.mayRead ?? true } else { true }
+    }
+
+    func ended(_ connection: Connection, reason: String) {
+        timer?.cancel()
+        timer = nil
+        life?.cancel()
+        life = nil
+        switch phase {
+        case .ready where isEnding:
+            phase = .closed
+            user?.lost(reason: reason)
+            finishClosing()
+        case .ready:
+            // The pause behind a connection that was good is the shortest.
+            failures = 1
+            pause()
+            user?.lost(reason: reason)
+        case .greeting, .connecting:
+            if case .refused(let code, _)? = refusal, code != .busy, let refusal {
+                phase = .idle
+                failures = 0
+                user?.failed(refusal)
+            } else {
+                notConnected(reason)
+            }
+        case .closed: finishClosing()
+        case .idle, .pausing: break
+        }
+    }
+
+    private func finishClosing() {
+        let done = whenClosed
+        whenClosed = []
+        for call in done { call() }
+    }
+
+    private static func text(_ error: any Error) -> String {
+        if let error = error as? NIOConnectionError {
+            return error.connectionErrors.first.map { text($0.error) } ?? "\(error.host) is unknown"
+        }
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if case ChannelError.connectTimeout(let timeout)? = error as? ChannelError {
+            return "no connection in \(timeout.nanoseconds / 1_000_000) ms"
+        }
+        return "\(error)"
+    }
+}

@@ -1,0 +1,193 @@
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+
+/// A client of a toymq broker: publishes, and subscribes. For any thread and task.
+///
+/// It has a thread of its own, a connection for publishing, made when it is first needed, and one
+/// for each subscription. ``close(timeout:)`` ends all of them; ``with(_:_:)`` does that by itself.
+public final class ToyMQClient: Sendable {
+    /// What it was made with.
+    public let options: ClientOptions
+    /// The thread, if it is its own.
+    private let group: MultiThreadedEventLoopGroup?
+    private let loop: any EventLoop
+    private let queue: RequestQueue
+    private let requests: NIOLoopBoundBox<Requests>
+
+    private struct State {
+        var isClosed = false
+        var subscriptions: [UInt64: SubscriptionCore] = [:]
+        var nextNumber: UInt64 = 0
+    }
+    private let state = NIOLockedValueBox(State())
+
+    /// A client; nothing is connected yet.
+    public init(_ options: ClientOptions = ClientOptions()) {
+        self.options = options
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
+        loop = group.next()
+        queue = RequestQueue(options)
+        requests = NIOLoopBoundBox.makeBoxSendingValue(
+            Requests(queue, loop, options), eventLoop: loop)
+    }
+
+    /// A client with connections of its own on the thread of `other`, which has to be closed after
+    /// it. For many connections from one process.
+    public init(_ options: ClientOptions, onThreadOf other: ToyMQClient) {
+        self.options = options
+        group = nil
+        loop = other.loop
+        queue = RequestQueue(options)
+        requests = NIOLoopBoundBox.makeBoxSendingValue(
+            Requests(queue, loop, options), eventLoop: loop)
+    }
+
+    deinit {
+        // Nobody can wait for anything any more.
+        let subscriptions = state.withLockedValue { $0.isClosed ? nil : $0.subscriptions }
+        guard let subscriptions else { return }
+        queue.close()
+        let (group, requests) = (group, requests)
+        loop.execute {
+            for subscription in subscriptions.values { subscription.end {} }
+            let own = requests.value
+            own.close(timeout: .zero) {
+                _ = own
+                group?.shutdownGracefully { _ in }
+            }
+        }
+    }
+
+    /// Runs `body` with a client, and closes it behind it, however it ends.
+    public static func with<Value, Failure: Error>(
+        _ options: ClientOptions = ClientOptions(),
+        _ body: (ToyMQClient) async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let client = ToyMQClient(options)
+        do {
+            let value = try await body(client)
+            await client.close()
+            return value
+        } catch {
+            await client.close()
+            throw error
+        }
+    }
+
+    // MARK: Publishing
+
+    /// Publishes a message and waits for the broker's word, which comes when it is on stable
+    /// storage.
+    ///
+    /// When the connection ends before that, a message with a key is sent again as soon as there is
+    /// another one, and the broker sees to it that it is appended once; one without fails with
+    /// ``ClientError/outcomeUnknown(reason:)``.
+    @discardableResult
+    public func publish(
+        _ message: Message, to topic: String
+    ) async throws(ClientError) -> PublishReceipt {
+        try await startPublishing(message, to: topic).receipt()
+    }
+
+    /// Hands a message over and comes back at once, or when there is room for it: as many as
+    /// ``ClientOptions/publishWindow`` may be unanswered. They go out in the order of the calls, and
+    /// are answered in it.
+    public func startPublishing(
+        _ message: Message, to topic: String
+    ) async throws(ClientError) -> PendingPublish {
+        let command = try message.command(topic: topic)
+        let promise = Promise<PublishReceipt>()
+        try await send(
+            Request(
+                kind: .publish(promise), command: command, isRepeatable: message.key != nil))
+        return PendingPublish(promise: promise)
+    }
+
+    private func send(_ request: Request) async throws(ClientError) {
+        try await queue.waitForRoom(bytes: request.command.count)
+        guard try queue.add(request) else { return }
+        loop.execute { [requests] in requests.value.drain() }
+    }
+
+    // MARK: Asking
+
+    /// What the broker says of itself: the one line of JSON that `INFO` is answered with.
+    public func info() async throws(ClientError) -> String {
+        try await info(command: InfoCommand.totals)
+    }
+
+    /// What the broker says of its topics behind `name` in the order of their names, from the first
+    /// for an empty one: one line of JSON with as many as fit, and whether there are `more`.
+    public func info(topicsAfter name: String) async throws(ClientError) -> String {
+        try await info(command: InfoCommand.topics(after: name))
+    }
+
+    private func info(command: [UInt8]) async throws(ClientError) -> String {
+        let promise = Promise<String>()
+        try await send(Request(kind: .info(promise), command: command, isRepeatable: true))
+        return try await promise.value()
+    }
+
+    // MARK: Subscribing
+
+    /// Subscribes. A second subscription as the same consumer, here or elsewhere, takes over from
+    /// the first.
+    public func subscribe(
+        to topic: String, as consumer: String
+    ) throws(ClientError) -> Subscription {
+        try Fields.check(topic, "a topic's name")
+        guard topic.utf8.count <= 1024 else { throw .invalidArgument("a topic's name is too long") }
+        try Fields.checkConsumer(consumer)
+        let core = try state.withLock { state throws(ClientError) -> SubscriptionCore in
+            guard !state.isClosed else { throw .closed }
+            let number = state.nextNumber
+            state.nextNumber += 1
+            let core = SubscriptionCore(loop, options, topic: topic, consumer: consumer) {
+                [weak self] in self?.forget(number)
+            }
+            state.subscriptions[number] = core
+            return core
+        }
+        core.start()
+        return Subscription(core: core)
+    }
+
+    private func forget(_ number: UInt64) {
+        state.withLockedValue { $0.subscriptions[number] = nil }
+    }
+
+    // MARK: Closing
+
+    /// Takes nothing more, waits for what is unanswered up to `timeout`, ends the subscriptions, the
+    /// connections and the thread. What is not answered by then fails.
+    public func close(timeout: Duration = .seconds(5)) async {
+        let subscriptions = state.withLockedValue { state -> [SubscriptionCore]? in
+            guard !state.isClosed else { return nil }
+            state.isClosed = true
+            defer { state.subscriptions = [:] }
+            return Array(state.subscriptions.values)
+        }
+        guard let subscriptions else { return }
+        queue.close()
+        for subscription in subscriptions { await subscription.close() }
+        await withCheckedContinuation { continuation in
+            loop.execute { [requests] in
+                requests.value.close(timeout: TimeAmount(timeout)) { continuation.resume() }
+            }
+        }
+        try? await group?.shutdownGracefully()
+    }
+}
+
+/// A message on its way.
+public struct PendingPublish: Sendable {
+    let promise: Promise<PublishReceipt>
+
+    /// The broker's word for it. May be asked for more than once, and not at all: the message goes
+    /// its way.
+    public func receipt() async throws(ClientError) -> PublishReceipt {
+        try await promise.value()
+    }
+}

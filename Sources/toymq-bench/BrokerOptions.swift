@@ -1,0 +1,126 @@
+import ArgumentParser
+import Dispatch
+import ToyMQClient
+
+/// What the measurements of a broker have in common.
+struct BrokerOptions: ParsableArguments {
+    @Option(help: "The broker's address and port.")
+    var addr = "127.0.0.1:6789"
+
+    @Option(help: "The topic; what it holds already stays.")
+    var topic = "bench"
+
+    @Option(help: "Bytes of a payload.")
+    var size = 256
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        _ = try clientOptions()
+        guard (16...3 << 20).contains(size) else { throw ValidationError("--size: 16 to 3145728") }
+    }
+
+    func clientOptions() throws -> ClientOptions {
+        guard let colon = addr.lastIndex(of: ":"),
+            let port = Int(addr[addr.index(after: colon)...]), (1...65_535).contains(port)
+        else { throw ValidationError("--addr: '\(addr)' is not ADDRESS:PORT") }
+        var host = String(addr[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        var options = ClientOptions(host: host.isEmpty ? "127.0.0.1" : host, port: port)
+        options.reconnect.attempts = 3
+        options.publishWindow = 1 << 20
+        options.publishWindowBytes = 256 << 20
+        return options
+    }
+
+    /// A payload; its first bytes are the time.
+    func payload(at time: UInt64) -> [UInt8] {
+        var bytes = [UInt8](repeating: UInt8(ascii: "x"), count: size)
+        for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: time >> (8 * UInt64(index))) }
+        return bytes
+    }
+
+    static func time(of payload: [UInt8]) -> UInt64 {
+        payload.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Runs async code and waits on this thread, which may.
+    static func wait<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) throws -> Value {
+        let done = DispatchSemaphore(value: 0)
+        let box = ResultBox<Value>()
+        Task.detached {
+            do { box.set(.success(try await body())) } catch { box.set(.failure(error)) }
+            done.signal()
+        }
+        done.wait()
+        return try box.take()
+    }
+}
+
+/// What a task hands to the thread that waits for it; the semaphore orders the two.
+private final class ResultBox<Value: Sendable>: @unchecked Sendable {
+    private var value: Result<Value, any Error>?
+    func set(_ value: Result<Value, any Error>) { self.value = value }
+    func take() throws -> Value {
+        guard let value else { throw BenchError("nothing was measured") }
+        return try value.get()
+    }
+}
+
+/// What a measurement of a broker has found.
+struct BrokerReport {
+    let measurement: String
+    /// What was asked for.
+    let setting: [(String, Int)]
+    let messages: UInt64
+    let seconds: Double
+    /// What the latency is of; nil if there is none.
+    let latency: Histogram?
+
+    private static let shares: [(name: String, share: Double)] = [
+        ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999),
+    ]
+
+    func print(json: Bool) { Swift.print(json ? document.text : text) }
+
+    private var text: String {
+        var heads = setting.map(\.0) + ["msg/s"]
+        var row = setting.map { String($0.1) } + [fixed(Double(messages) / seconds, digits: 0)]
+        if let latency {
+            heads += BrokerReport.shares.map(\.name) + ["max"]
+            row += BrokerReport.shares.map { microseconds(latency.percentile($0.share)) }
+            row.append(microseconds(latency.longest))
+        }
+        let unit = latency == nil ? "" : "\nLatency in µs."
+        return table([heads, row]) + unit
+    }
+
+    private var document: JSON {
+        var members: [(String, JSON)] = [
+            ("version", .integer(1)), ("measurement", .string(measurement)),
+        ]
+        members += setting.map { ($0.0, .integer(UInt64($0.1))) }
+        members += [
+            ("messages", .integer(messages)), ("seconds", .number(seconds)),
+            ("messages_per_second", .number(Double(messages) / seconds)),
+        ]
+        if let latency {
+            let percentiles = BrokerReport.shares.map { name, share in
+                (name, latency.percentile(share).map { .number(Double($0) / 1000) } ?? JSON.null)
+            }
+            members.append(
+                (
+                    "latency_us",
+                    .object(percentiles + [("max", .number(Double(latency.longest) / 1000))])
+                ))
+        }
+        return .object(members)
+    }
+
+    private func microseconds(_ nanoseconds: UInt64?) -> String {
+        nanoseconds.map { fixed(Double($0) / 1000, digits: 0) } ?? "-"
+    }
+}

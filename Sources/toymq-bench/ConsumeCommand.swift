@@ -1,0 +1,73 @@
+import ArgumentParser
+import ToyMQClient
+
+struct ConsumeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "consume",
+        abstract:
+            "Measures consuming: publishes a backlog, then has one consumer take it with acks.",
+        discussion: """
+            The time is from the subscription to the last delivery of the backlog. Every message is \
+            acknowledged, without waiting for the answer unless --await-acks is given.
+            """)
+
+    @OptionGroup var broker: BrokerOptions
+
+    @Option(help: "Messages in the backlog.")
+    var messages = 200_000
+
+    @Flag(help: "Wait for the answer to each acknowledgement before the next message.")
+    var awaitAcks = false
+
+    func validate() throws {
+        guard (1...100_000_000).contains(messages) else { throw ValidationError("--messages") }
+    }
+
+    func run() throws {
+        try reporting {
+            var options = try broker.clientOptions()
+            options.publishWindow = 4096
+            let (broker, messages, awaitAcks) = (broker, messages, awaitAcks)
+            let seconds = try BrokerOptions.wait { [options] in
+                try await ToyMQClient.with(options) { client in
+                    let last = try await Self.fill(client, broker, messages)
+                    return try await Self.consume(client, broker, last, messages, awaitAcks)
+                }
+            }
+            BrokerReport(
+                measurement: "consume",
+                setting: [("size", broker.size), ("awaits", awaitAcks ? 1 : 0)],
+                messages: UInt64(messages), seconds: seconds, latency: nil
+            ).print(json: broker.json)
+        }
+    }
+
+    /// The id of the last message.
+    private static func fill(
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ count: Int
+    ) async throws -> UInt64 {
+        let message = Message(broker.payload(at: 0))
+        for _ in 1..<max(count, 1) {
+            _ = try await client.startPublishing(message, to: broker.topic)
+        }
+        return try await client.publish(message, to: broker.topic).id
+    }
+
+    private static func consume(
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ last: UInt64, _ count: Int, _ awaits: Bool
+    ) async throws -> Double {
+        // A consumer that is new gets everything; what was there before does not count.
+        let first = last + 1 - UInt64(count)
+        let name = "bench-\(monotonicNanoseconds())"
+        let subscription = try client.subscribe(to: broker.topic, as: name)
+        var begin = monotonicNanoseconds()
+        for try await delivery in subscription {
+            if delivery.id == first, first > 0 { begin = monotonicNanoseconds() }
+            if awaits { try await delivery.ack() } else { delivery.ackWithoutWaiting() }
+            if delivery.id == last { break }
+        }
+        let seconds = Double(monotonicNanoseconds() - begin) / 1e9
+        await subscription.close()
+        return seconds
+    }
+}

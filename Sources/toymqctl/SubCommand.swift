@@ -1,0 +1,139 @@
+import ArgumentParser
+import ToyMQClient
+
+struct SubCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sub",
+        abstract: "Prints what a consumer has not acknowledged of a topic, then what comes live.",
+        discussion: """
+            Each message is acknowledged when it has been printed, unless --no-ack is given. It goes on \
+            until it is stopped, or until --count or --timeout. When the connection ends it is made \
+            again; what was not acknowledged by then is printed once more.
+
+            Text: the payload and a newline. --json: topic, id, payload (or payload_base64 if it is \
+            not UTF-8), and if the broker tells them attempt, timestamp_ns, key, headers, traceparent \
+            and tracestate.
+
+            Without --no-ack this takes over from another connection of the same consumer, and a \
+            topic that does not exist is made.
+
+            Exit codes: 0 stopped as asked; 1 --count was not reached, or standard output was closed; \
+            2 no subscription; 64 usage.
+            """)
+
+    @OptionGroup var remote: RemoteOptions
+
+    @Argument(help: "The topic.")
+    var topic: String
+
+    @Option(help: "Whose messages.")
+    var consumer = "toymqctl"
+
+    @Option(help: "Stop after so many messages.")
+    var count: Int?
+
+    @Option(
+        help: ArgumentHelp("Stop when no message has come for so long.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Option(help: "How many messages are taken ahead.")
+    var window = 256
+
+    @Flag(help: "Acknowledge nothing: all of it comes again. The broker sends 256 at most then.")
+    var noAck = false
+
+    @Flag(help: "Print a JSON object for each message.")
+    var json = false
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count is at least 1") }
+        guard timeout ?? 1 > 0 else { throw ValidationError("--timeout is above 0") }
+        guard window >= 1 else { throw ValidationError("--window is at least 1") }
+    }
+
+    func run() throws {
+        try remote.withClient(adjust: { $0.deliveryWindow = window }) { client in
+            let subscription = try client.subscribe(to: topic, as: consumer)
+            defer { try? waitFor { await subscription.close() } }
+            let counter = Counter("received")
+            defer { counter.clear() }
+            var received = 0
+            while received < count ?? .max, let delivery = try next(subscription) {
+                let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
+                guard StandardOutput.put(text + [UInt8(ascii: "\n")]) else {
+                    StandardError.say("standard output is closed")
+                    return .incomplete
+                }
+                received += 1
+                if !StandardOutput.isTerminal { counter.show(received) }
+                if noAck { continue }
+                if received == count {
+                    try waitFor { () async throws(ClientError) in _ = try await delivery.ack() }
+                } else {
+                    delivery.ackWithoutWaiting()
+                }
+            }
+            return received < count ?? 0 ? .incomplete : .done
+        }
+    }
+
+    private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {
+        try waitFor(seconds: timeout) { () async throws(ClientError) in
+            var iterator = subscription.makeAsyncIterator()
+            return try await iterator.next()
+        }
+    }
+}
+
+/// A delivery as one JSON object in one line.
+enum DeliveryJSON {
+    static func text(_ delivery: Delivery) -> String {
+        var members: [(String, JSON)] = [
+            ("topic", .string(delivery.topic)), ("id", .integer(delivery.id)),
+            bytes("payload", delivery.payload),
+        ]
+        if let attempt = delivery.attempt { members.append(("attempt", .integer(attempt))) }
+        if let time = delivery.timestamp { members.append(("timestamp_ns", .integer(time))) }
+        if let key = delivery.key { members.append(bytes("key", key)) }
+        if !delivery.headers.isEmpty {
+            members.append(
+                (
+                    "headers",
+                    .array(
+                        delivery.headers.map { header in
+                            let value = bytes("base64", header.value)
+                            return .array([
+                                .string(header.name),
+                                value.0 == "base64" ? value.1 : .object([("base64", value.1)]),
+                            ])
+                        })
+                ))
+        }
+        if let context = delivery.traceparent { members.append(("traceparent", .string(context))) }
+        if let state = delivery.tracestate { members.append(("tracestate", .string(state))) }
+        return JSON.object(members).text
+    }
+
+    /// As text if it is UTF-8; else in base64, under a name that says so.
+    private static func bytes(_ name: String, _ bytes: [UInt8]) -> (String, JSON) {
+        if let text = String(validating: bytes, as: UTF8.self) { return (name, .string(text)) }
+        return ("\(name)_base64", .string(base64(bytes)))
+    }
+
+    private static func base64(_ bytes: [UInt8]) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            var number = 0
+            for byte in group { number = number << 8 | Int(byte) }
+            number <<= 8 * (3 - group.count)
+            for index in 0..<4 {
+                let isThere = index <= group.count
+                text.append(
+                    isThere ? letters[number >> (18 - 6 * index) & 63] : UInt8(ascii: "="))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Glibc
+import ToyMQClient
+
+/// A broker that says what the test wants: `script` has each connection in turn, on a thread.
+final class FakeBroker: Sendable {
+    let port: Int
+    private let listener: Int32
+
+    /// One connection, blocking.
+    struct Peer {
+        fileprivate let descriptor: Int32
+
+        /// What has come, or "" at the end.
+        func read() -> String {
+            var bytes = [UInt8](repeating: 0, count: 65_536)
+            let count = recv(descriptor, &bytes, bytes.count, 0)
+            return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : ""
+        }
+
+        /// Reads until `text` has come; nil if it does not.
+        @discardableResult func read(until text: String) -> String? {
+            var all = ""
+            while !all.contains(text) {
+                let more = read()
+                if more.isEmpty { return nil }
+                all += more
+            }
+            return all
+        }
+
+        func say(_ text: String) {
+            let bytes = Array(text.utf8)
+            _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+
+        func greet() {
+            read(until: "HELLO 2\n")
+            say("HELLO 2 OK\n")
+        }
+
+        /// Until the client has gone.
+        func drain() { while !read().isEmpty {} }
+    }
+
+    init(_ script: @escaping @Sendable (Peer, _ number: Int) -> Void) throws {
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let listener = listener
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, length) == 0 && listen(listener, 16) == 0
+                    && getsockname(listener, $0, &length) == 0
+            }
+        }
+        guard isBound else { throw POSIXError(.EADDRINUSE) }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        Thread {
+            var number = 0
+            while true {
+                let descriptor = accept(listener, nil, nil)
+                guard descriptor >= 0 else { return }
+                script(Peer(descriptor: descriptor), number)
+                close(descriptor)
+                number += 1
+            }
+        }.start()
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+
+    var options: ClientOptions {
+        var options = ClientOptions(port: port)
+        options.reconnect.firstPause = .milliseconds(5)
+        options.reconnect.longestPause = .milliseconds(20)
+        return options
+    }
+}
