@@ -117,7 +117,10 @@ struct FsckCommand: ParsableCommand {
         do {
             target = try Target.resolve(
                 FilePath(path ?? "."), dialect: dialect.dialect, topic: topic, on: .local)
-        } catch { throw FsckCommand.failed("\(error)") }
+        } catch {
+            if json, case .io(let cause) = error { showUnreadable(cause) }
+            throw FsckCommand.failed("\(error)")
+        }
         let showsProgress = isatty(STDERR_FILENO) == 1
         let verb = preen || `repair` ? "repairing" : "checking"
         let progress = { (topic: String, number: Int, count: Int) in
@@ -164,6 +167,16 @@ struct FsckCommand: ParsableCommand {
             }
         }
         return outcome.bits
+    }
+
+    /// Not even the topics could be listed: the report says so all the same.
+    private func showUnreadable(_ error: DiskError) {
+        var report = InspectionReport(path: path ?? ".")
+        var unread = TopicReport(topic: topic ?? "")
+        unread.verdict = .error
+        unread.error = error
+        report.topics = [unread]
+        show(report)
     }
 
     private func show(_ report: InspectionReport) {
