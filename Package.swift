@@ -25,8 +25,6 @@ let nioConcurrency: Target.Dependency =
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let configuration: Target.Dependency =
-    .product(name: "Configuration", package: "swift-configuration")
 
 let package = Package(
     name: "toymq",
@@ -54,7 +52,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
     targets: [
@@ -140,7 +137,7 @@ let package = Package(
             name: "toymq",
             dependencies: [
                 "Server", "Broker", "WAL", "DataDirectory", argumentParser, logging,
-                configuration, systemPackage,
+                systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -18,7 +18,7 @@ public struct BrokerOptions: Hashable, Sendable {
     /// How many consumers a topic may have.
     public var consumerLimit = 10_000
     /// The size at which a segment is sealed, in bytes.
-    public var segmentBytes = 64 << 20
+    public var segmentBytes = 256 << 20
 
     /// The defaults.
     public init() {}

@@ -55,7 +55,7 @@ struct Flags: ParsableArguments {
     )
     var idleTimeout: String?
 
-    @Option(help: "The size at which a segment is sealed. (default: 64MiB)")
+    @Option(help: "The size at which a segment is sealed. (default: 256MiB)")
     var segmentSize: String?
 
     @Option(help: "Event loops. (default: 1)")

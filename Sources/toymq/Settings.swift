@@ -1,10 +1,8 @@
 import Broker
-import Configuration
-import Dispatch
+import FoundationEssentials
 import Glibc
 import Logging
 import Server
-import Synchronization
 import SystemPackage
 
 /// A setting that cannot be used.
@@ -77,53 +75,54 @@ struct Settings: Sendable {
         }
         return Array(line)
     }
-
-    private static func readFile(_ path: FilePath) -> [UInt8]? {
-        guard let file = try? FileDescriptor.open(path, .readOnly) else { return nil }
-        defer { try? file.close() }
-        return try? [UInt8](unsafeUninitializedCapacity: 8192) { buffer, count in
-            count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
-        }
-    }
 }
 
-/// Where settings are looked up: a flag that was given, then environment, then file.
+/// Where settings are looked up: a flag that was given, then the environment, then the file.
 private struct Values {
-    private let reader: ConfigReader
-    private let file: String?
+    /// Every setting that the environment or the file may have.
+    private static let names: Set<String> = [
+        "data-dir", "addr", "metrics-addr", "auth-token-file", "max-payload", "visibility-timeout",
+        "dedupe-window", "shutdown-timeout", "max-connections", "max-topics", "handshake-timeout",
+        "frame-timeout", "idle-timeout", "segment-size", "event-loops", "committers", "log-format",
+        "log-level",
+    ]
+
+    private let file: [String: String]
 
     init(file flag: String?) throws(SettingsError) {
-        let environment = EnvironmentVariablesProvider().prefixKeys(with: "toymq")
-        let named = flag ?? ConfigReader(provider: environment).string(forKey: "config")
-        file = named
-        var providers: [any ConfigProvider] = [environment]
-        if let named { providers.append(try Values.load(named)) }
-        reader = ConfigReader(providers: providers)
+        guard let path = flag ?? Values.environment("config") else {
+            file = [:]
+            return
+        }
+        file = try Values.load(path)
     }
 
-    /// The library reads files in async code only; this is the program's only thread yet, and it
-    /// may wait.
-    private static func load(_ path: String) throws(SettingsError) -> any ConfigProvider {
-        let box = Box()
-        let done = DispatchSemaphore(value: 0)
-        Task.detached {
-            do {
-                box.set(.success(try await FileProvider<JSONSnapshot>(filePath: FilePath(path))))
-            } catch { box.set(.failure(error)) }
-            done.signal()
+    private static func load(_ path: String) throws(SettingsError) -> [String: String] {
+        guard let bytes = readFile(FilePath(path)) else {
+            throw SettingsError("--config: cannot read \(path): \(Errno(rawValue: errno))")
         }
-        done.wait()
-        switch box.value {
-        case .success(let provider)?: return provider
-        case .failure(let error)?: throw SettingsError("--config: cannot use \(path): \(error)")
-        case nil: throw SettingsError("--config: cannot use \(path)")
+        let members: [String: Scalar]
+        do {
+            members = try JSONDecoder().decode([String: Scalar].self, from: Data(bytes))
+        } catch {
+            throw SettingsError(
+                "--config: \(path) is not one JSON object of strings and numbers: \(error)")
         }
+        // A setting that is misspelt would otherwise be one that does nothing.
+        if let unknown = members.keys.filter({ !names.contains($0) }).min() {
+            throw SettingsError("--config: \(path) has a setting that there is not: '\(unknown)'")
+        }
+        return members.mapValues(\.text)
+    }
+
+    private static func environment(_ name: String) -> String? {
+        let letters = name.uppercased().map { $0 == "-" ? "_" : $0 }
+        return getenv("TOYMQ_" + String(letters)).map { String(cString: $0) }
     }
 
     func text(_ name: String, _ flag: String?) -> String? {
-        if let flag { return flag }
-        let key = ConfigKey([name])
-        return reader.string(forKey: key) ?? reader.int(forKey: key).map(String.init)
+        precondition(Values.names.contains(name), "\(name) is not in the list")
+        return flag ?? Values.environment(name) ?? file[name]
     }
 
     func number(
@@ -200,12 +199,25 @@ private struct Values {
     }
 }
 
-/// What a task hands to the thread that waits for it.
-private final class Box: Sendable {
-    private let state: Mutex<Result<FileProvider<JSONSnapshot>, any Error>?> = Mutex(nil)
-    init() {}
-    var value: Result<FileProvider<JSONSnapshot>, any Error>? { state.withLock { $0 } }
-    func set(_ value: Result<FileProvider<JSONSnapshot>, any Error>) {
-        state.withLock { $0 = value }
+/// A string or a whole number of the file.
+private struct Scalar: Decodable {
+    let text: String
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let number = try? container.decode(Int.self) {
+            text = String(number)
+        } else {
+            text = try container.decode(String.self)
+        }
+    }
+}
+
+/// The bytes of a small file; nil if it cannot be read, and errno tells why.
+private func readFile(_ path: FilePath) -> [UInt8]? {
+    guard let file = try? FileDescriptor.open(path, .readOnly) else { return nil }
+    defer { try? file.close() }
+    return try? [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
+        count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
     }
 }

@@ -21,6 +21,8 @@ final class LoopContext: @unchecked Sendable {
     private var ticksOfPublisher = 0
     /// Not before then is anything committed on the loop; 0 is any time.
     private var nextCommitHere: UInt64 = 0
+    /// How long the last commits on the loop have taken, in nanoseconds.
+    private var averageCommit: UInt64 = 0
     private var commitTick: (@Sendable () -> Void)!
     private var sweep: RepeatedTask?
     /// Monotonic nanoseconds, as of the last sweep or event.
@@ -93,11 +95,19 @@ final class LoopContext: @unchecked Sendable {
             let begin = MonotonicClock.now()
             topic.commitBlocking()
             let end = MonotonicClock.now()
-            if end - begin > LoopContext.slowCommit { nextCommitHere = end + LoopContext.pause }
+            note(min(end - begin, 4 * LoopContext.slowCommit), at: end)
         } else {
             for topic in dirty { topic.commit() }
         }
         dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// One slow commit among many quick ones is no slow disk.
+    private func note(_ nanoseconds: UInt64, at time: UInt64) {
+        averageCommit = (7 * averageCommit + nanoseconds) / 8
+        guard averageCommit > LoopContext.slowCommit else { return }
+        averageCommit = 0
+        nextCommitHere = time + LoopContext.pause
     }
 
     /// While one connection alone publishes, and the disk is quick, its commits are made on the
@@ -109,7 +119,7 @@ final class LoopContext: @unchecked Sendable {
     }
 
     private static let ticksOfSolePublisher = 8
-    /// A commit that takes longer shows a slow disk, in nanoseconds.
+    /// Commits that take longer on average show a slow disk, in nanoseconds.
     private static let slowCommit: UInt64 = 2_000_000
     /// For so long nothing is committed on the loop then.
     private static let pause: UInt64 = 1_000_000_000
