@@ -1,0 +1,206 @@
+/// Where a segment begins: its first id, and the position of offset 0. Its mark says both; where that
+/// is damaged or another segment's, what stands behind it and beside it does.
+extension SegmentExaminer {
+    /// Holds the first id of this segment against the end of the one before.
+    mutating func join(firstID: UInt64) {
+        guard let expected = log.expectedID, expected != firstID else { return }
+        if firstID > expected {
+            let before = log.result.segments.dropLast().last
+            log.report(
+                LogFinding(
+                    .segmentMissing, segment: before?.name.fileName ?? name.fileName,
+                    offset: before?.size ?? 0, length: 0,
+                    detail: "it ends before id \(expected), \(name.fileName) begins with "
+                        + "\(firstID)",
+                    lost: expected...firstID - 1, durableBelow: log.durableBelow,
+                    evidence: "every id below the beginning of a segment was durable"))
+            log.settlePrevious(.damaged)
+        } else {
+            log.report(
+                LogFinding(
+                    .segmentOverlap, segment: name.fileName, offset: 0, length: size,
+                    detail: "it begins with id \(firstID), but the segments before it end at "
+                        + "\(expected)",
+                    durableBelow: log.durableBelow, evidence: "no id is ever given out twice"))
+            log.settle(.damaged)
+        }
+    }
+
+    /// Finds the segment's first id and the position of offset 0. False if nothing tells them.
+    mutating func begin() throws(DiskError) -> Bool {
+        let step = try walker.next(id: nil, base: nil)
+        if case .frame(let mark) = step, mark.isMark {
+            base = mark.fields.position
+            return try begin(with: mark)
+        }
+        var fault = PlaceFault.length(nil)
+        switch step {
+        case .frame(let frame): fault = .notAMark(frame.fields)
+        case .broken(let broken): fault = broken
+        case .end: break
+        }
+        if case .newer(let fields) = fault {
+            // Nothing says where the first segment of a log begins: its word is all there is.
+            if log.expectedPosition == nil || log.expectedPosition == fields.position {
+                base = fields.position
+                id = log.expectedID ?? fields.id
+                return try stop(fault, StopFacts())
+            }
+        }
+        return try beginWithoutMark(fault)
+    }
+
+    /// A whole mark stands at offset 0; it may be another segment's.
+    mutating func begin(with mark: DecodedFrame) throws(DiskError) -> Bool {
+        let fields = mark.fields
+        let expectedPosition = log.expectedPosition
+        let fits =
+            expectedPosition.map { expected in
+                expected == fields.position
+                    || (log.previousEndsInLost && fields.position > expected)
+            } ?? true
+        var expected = fields.id
+        if case .sealed(let first) = name { expected = first }
+        if name == .active, let before = log.expectedID {
+            let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
+            if before != fields.id, !isInPlace {
+                join(firstID: fields.id)
+            } else {
+                expected = before
+            }
+        }
+        id = expected
+        // A mark that goes on where the segment before it ended needs no other witness.
+        if expectedPosition != fields.position, try isContradicted(fields) {
+            return try beginWithoutMark(.position(fields))
+        }
+        if fields.id == expected, fits || (log.expectedID != expected) {
+            summary.firstID = expected
+            try acceptMark(mark)
+            return true
+        }
+        if fields.id != expected {
+            return try beginWithoutMark(.id(fields, inPlace: fits))
+        }
+        if let expectedPosition, try nextFrameAgrees(with: fields.position) {
+            reportGap(from: expectedPosition, to: fields.position)
+            summary.firstID = expected
+            try acceptMark(mark)
+            return true
+        }
+        return try beginWithoutMark(.position(fields))
+    }
+
+    /// The walker may have looked ahead since it gave the mark.
+    mutating func acceptMark(_ mark: DecodedFrame) throws(DiskError) {
+        walker.seek(to: 0)
+        if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
+    }
+
+    /// Whether the frame that belongs behind the mark stands there but says otherwise, and most of the file
+    /// agrees with that: then it is the mark that does not belong here. Judged by it, every frame
+    /// would be out of place, nothing would prove anything, and all of it would look torn.
+    mutating func isContradicted(_ mark: FrameFields) throws(DiskError) -> Bool {
+        walker.seek(to: UInt64(FrameLayout.smallestFrame))
+        guard case .frame(let frame) = try walker.next(id: mark.id, base: nil), !frame.isMark,
+            frame.fields.position != mark.position &+ UInt64(FrameLayout.smallestFrame)
+        else { return false }
+        return try search.commonBase() != mark.position
+    }
+
+    /// Whether the frame behind the mark stands where it says if the mark does.
+    mutating func nextFrameAgrees(with base: UInt64) throws(DiskError) -> Bool {
+        walker.seek(to: UInt64(FrameLayout.smallestFrame))
+        if case .frame = try walker.next(id: nil, base: base) { return true }
+        return false
+    }
+
+    /// The ids join up, the positions do not: frames without ids (marks) are gone from the end of
+    /// the segment before, or stand twice.
+    mutating func reportGap(from expected: UInt64, to position: UInt64) {
+        let before = log.result.segments.dropLast().last
+        let missing = position > expected
+        log.report(
+            LogFinding(
+                missing ? .segmentMissing : .segmentOverlap,
+                segment: missing ? before?.name.fileName ?? name.fileName : name.fileName,
+                offset: missing ? before?.size ?? 0 : 0, length: 0,
+                detail: "the segments before \(name.fileName) end at position \(expected), it "
+                    + "begins at \(position)",
+                durableBelow: log.durableBelow, evidence: "positions go on from segment to segment")
+        )
+        if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
+    }
+
+    /// The mark is damaged or not this segment's. Its position follows from the frame behind it,
+    /// else from the neighbours, else from any whole frame.
+    mutating func beginWithoutMark(_ fault: PlaceFault) throws(DiskError) -> Bool {
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        var found: UInt64?
+        var frameAtMarkEnd: DecodedFrame?
+        walker.seek(to: markBytes)
+        if case .frame(let frame) = try walker.next(id: nil, base: nil) {
+            found = frame.fields.position &- markBytes
+            frameAtMarkEnd = frame
+        }
+        let neighbour = log.previousEndsInLost ? nil : log.expectedPosition
+        // A neighbour's word counts if a frame in this file agrees: another segment may be missing
+        // between them.
+        if found == nil, let neighbour, try search.next(from: 0, base: neighbour, id: 0) != nil {
+            found = neighbour
+        }
+        if found == nil { found = try search.commonBase() ?? neighbour }
+        walker.seek(to: 0)
+        guard let found else {
+            baseIsKnown = false
+            try loseAll(fault)
+            return false
+        }
+        base = found
+        if case .sealed(let first) = name {
+            id = first
+        } else if let before = log.expectedID {
+            id = before
+        } else if case .notAMark(let fields) = fault, fields.position == base {
+            id = fields.id
+        } else if let frameAtMarkEnd {
+            id = frameAtMarkEnd.fields.id
+        } else {
+            id = try firstIDByFrames()
+        }
+        summary.firstID = id
+        var fault = fault
+        if case .notAMark(let fields) = fault, fields.id != id {
+            fault = .id(fields, inPlace: fields.position == base)
+        }
+        // Whatever the mark was, it said that every lower id was durable.
+        log.bound = max(log.bound, id)
+        var facts = StopFacts()
+        facts.disjoint = true
+        return try stop(fault, facts)
+    }
+
+    /// The first id of a log whose only segment has lost its beginning: that of the first whole
+    /// frame, less as many as there was room for before it.
+    mutating func firstIDByFrames() throws(DiskError) -> UInt64 {
+        guard let (offset, hit) = try search.next(from: 1, base: base, id: 0),
+            case .valid(let frame) = hit
+        else { return 0 }
+        let smallest = UInt64(FrameLayout.smallestFrame)
+        let room = offset > smallest ? (offset - smallest) / smallest : 0
+        return frame.fields.id - min(frame.fields.id, room)
+    }
+
+    /// No frame in the file is whole.
+    mutating func loseAll(_ fault: PlaceFault) throws(DiskError) {
+        if case .sealed(let first) = name { id = first } else { id = log.expectedID ?? 0 }
+        log.bound = max(log.bound, id)
+        endIsUnknown = true
+        let limit = isSealed ? (nextFirst ?? id) : log.durableBelow
+        try reportDamage(fault, at: 0, to: size, lostBelow: limit)
+        if !isSealed, log.durableBelow > log.bound {
+            log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)
+        }
+        id = max(id, limit)
+    }
+}
