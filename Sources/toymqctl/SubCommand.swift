@@ -14,8 +14,8 @@ struct SubCommand: ParsableCommand {
             not UTF-8), and if the broker tells them attempt, timestamp_ns, key, headers, traceparent \
             and tracestate.
 
-            Without --no-ack this takes over from another connection of the same consumer, and a \
-            topic that does not exist is made.
+            This takes over from another connection of the same consumer, and a topic that does not \
+            exist is made.
 
             Exit codes: 0 stopped as asked; 1 --count was not reached, or standard output was closed; \
             2 no subscription; 64 usage.

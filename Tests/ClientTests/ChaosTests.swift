@@ -40,7 +40,7 @@ import Testing
         plan.producers = 1
         plan.rate = 600
         plan.window = 32
-        return try await withCheckedThrowingContinuation { continuation in
+        return try await withCheckedThrowingContinuation { [plan] continuation in
             Thread {
                 let victim = PowerCutVictim(acknowledgesEarly: acknowledgesEarly)
                 continuation.resume(

@@ -74,7 +74,7 @@ private final class MortalDisk: Disk {
     func die() { life.end() }
     var state: SimulatedState { disk.state }
 
-    func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile {
+    func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
         if case .read = mode {} else { try life.check(.open, path) }
         return MortalFile(
             try disk.open(path, mode), life, acknowledgesEarly: acknowledgesEarly)

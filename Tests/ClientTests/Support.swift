@@ -72,21 +72,3 @@ func run(
 func json(_ text: some StringProtocol) -> [String: Any] {
     (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
 }
-
-/// Runs `body`, and fails the test instead of waiting for ever.
-func within<Value: Sendable>(
-    _ seconds: Double, _ body: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: .seconds(seconds))
-            throw Late(seconds: seconds)
-        }
-        defer { group.cancelAll() }
-        guard let value = try await group.next() else { throw Late(seconds: seconds) }
-        return value
-    }
-}
-
-struct Late: Error { let seconds: Double }

@@ -95,8 +95,12 @@ final class Deliveries: LinkUser {
             let error = ClientError.refused(
                 code: RefusalCode(rawValue: bytes.text(codeText)), text: bytes.text(text))
             let isPassing = code == .busy || (wasSubscribed && code == .subscribeFailed)
-            if !isPassing { queue.finish(error) }
-            connection.close("\(error)")
+            if isPassing {
+                connection.close("\(error)")
+            } else {
+                queue.finish(error)
+                link.close {}
+            }
         case (nil, .error(_, let code, let text)):
             connection.close("the broker said \(bytes.text(code)) \(bytes.text(text))")
         default: return false
