@@ -139,7 +139,8 @@ final class Ledger: Sendable {
         let text = state.withLockedValue { state -> String? in
             defer {
                 state.flushed = flushed
-                state.acknowledged.removeAll { $0.time + slack <= now }
+                // What was acknowledged right before a kill may be gone with it, for good.
+                state.acknowledged = []
             }
             if let lost = state.flushed.highest, flushed.highest ?? MessageID(0) < lost {
                 return "offsets.json went back from \(lost)"

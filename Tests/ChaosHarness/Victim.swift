@@ -52,6 +52,18 @@ public final class ProcessVictim: Victim {
 
     /// Runs it and waits for its `listening` line.
     public func start() throws -> Int {
+        // A client on its way somewhere may have been given the port that was free for a moment.
+        let deadline = ContinuousClock.now + .seconds(10)
+        while true {
+            do { return try startOnce() } catch {
+                try? crash()
+                guard port != 0, ContinuousClock.now < deadline else { throw error }
+                usleep(50_000)
+            }
+        }
+    }
+
+    private func startOnce() throws -> Int {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw ChaosError("no pipe: \(lastError())") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }

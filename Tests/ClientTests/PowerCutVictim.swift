@@ -29,13 +29,28 @@ final class PowerCutVictim: Victim {
 
     func start() throws -> Int {
         let broker = try Broker("/data", storage: Storage(disk))
-        var options = ServerOptions()
-        options.port = port
-        let logger = Logger(label: "toymq") { _ in SwiftLogNoOpLogHandler() }
-        let server = try Server(broker, options: options, logger: logger)
+        let server: Server
+        do { server = try listen(broker) } catch {
+            broker.close()
+            throw error
+        }
         running = (broker, server)
         port = server.port
         return port
+    }
+
+    /// A client on its way somewhere may have been given the port that was free for a moment.
+    private func listen(_ broker: Broker) throws -> Server {
+        var options = ServerOptions()
+        options.port = port
+        let logger = Logger(label: "toymq") { _ in SwiftLogNoOpLogHandler() }
+        let deadline = ContinuousClock.now + .seconds(10)
+        while true {
+            do { return try Server(broker, options: options, logger: logger) } catch {
+                guard port != 0, ContinuousClock.now < deadline else { throw error }
+                usleep(50_000)
+            }
+        }
     }
 
     func crash() throws {

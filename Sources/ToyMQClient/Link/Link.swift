@@ -126,6 +126,10 @@ final class Link: ConnectionUser {
             return
         }
         phase = .greeting(connection)
+        guard !connection.isToItself else {
+            connection.close("nobody listens there")
+            return
+        }
         var hello: [UInt8] = []
         CommandWriter.hello(token: options.token, to: &hello)
         connection.send(hello)
