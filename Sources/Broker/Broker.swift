@@ -86,12 +86,15 @@ public final class Broker: Sendable {
             timekeeper: Timekeeper(), events: events)
         self.shared = shared
         let opened = Monitor([String: Topic]())
-        shared.keepers.forEach(names) { name in
+        // Each waits for several syncs: more threads than cores, and only for this.
+        let openers = WorkPool(threads: min(8, max(1, names.count)))
+        openers.forEach(names) { name in
             let result = TopicOpening.open(name, shared, known: nil)
             if case .failure(let error) = result { events(.topicClosed(name, "\(error)")) }
             let topic = Topic(name, shared, result)
             opened.withLock { $0[name.text] = topic }
         }
+        openers.shutdown()
         state = Monitor(State(topics: opened.withLock { $0 }))
     }
 
@@ -163,15 +166,30 @@ public final class Broker: Sendable {
 
     /// Answers what waits for the disk, writes what is acknowledged, closes the logs and gives the
     /// directory up. Blocks. Nothing may be asked of the broker any more.
-    public func close() {
+    ///
+    /// Logs that are not closed when `deadline` (monotonic nanoseconds) has passed are left as they
+    /// are: nothing is lost by that, opening them only has more to do. Gives how many those are.
+    @discardableResult
+    public func close(deadline: UInt64 = .max) -> Int {
         state.withLock { $0.isStopping = true }
         // Nothing is written at a time any more: what is left is written below.
         shared.timekeeper.shutdown()
         shared.keepers.shutdown()
-        let closers = WorkPool(threads: 4)
-        closers.forEach(state.withLock { Array($0.topics.values) }) { $0.close() }
+        let topics = state.withLock { Array($0.topics.values) }
+        // A sync takes the file system as long for many files as for one.
+        let closers = WorkPool(threads: min(32, max(1, topics.count)))
+        closers.forEach(topics) { $0.writeOffsetsAtLast() }
+        let left = Monitor(0)
+        closers.forEach(topics) { topic in
+            if MonotonicClock.now() < deadline {
+                topic.close()
+            } else {
+                left.withLock { $0 += 1 }
+            }
+        }
         closers.shutdown()
         shared.host.shutdown()
         lock.release()
+        return left.withLock { $0 }
     }
 }

@@ -123,10 +123,11 @@ private final class Running: Sendable {
     func stop(_ settings: Settings, _ logger: Logger) -> Int32 {
         Supervisor.tell("STOPPING=1")
         let (broker, server) = state.withLock { ($0.broker, $0.server) }
+        let deadline = MonotonicClock.now() + settings.shutdownTimeout
         let isDone = server?.stop(timeout: settings.shutdownTimeout) ?? true
-        broker?.close()
+        let left = broker?.close(deadline: deadline) ?? 0
         if isDone {
-            logger.info("stopped")
+            logger.info("stopped", metadata: left == 0 ? [:] : ["logs_not_closed": "\(left)"])
         } else {
             logger.warning("stopped before everything was answered: --shutdown-timeout was over")
         }

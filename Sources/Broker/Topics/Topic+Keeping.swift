@@ -119,8 +119,16 @@ extension Topic {
 
     // MARK: Closing
 
-    /// Writes what is acknowledged, and closes the log. Publishes that wait are answered before.
-    /// Blocks.
+    /// Writes what is acknowledged, before the end. Blocks.
+    func writeOffsetsAtLast() {
+        do throws(OffsetsFileError) {
+            try writeOffsets()
+        } catch {
+            shared.events(.offsetsNotWritten(name, "\(error)"))
+        }
+    }
+
+    /// Closes the log. Publishes that wait are answered before. Blocks.
     func close() {
         let phase = state.withLock { $0.phase }
         let log: Log? =
@@ -129,11 +137,6 @@ extension Topic {
             case .failed(let log, _, _): log
             case .closed, .stopped: nil
             }
-        do throws(OffsetsFileError) {
-            try writeOffsets()
-        } catch {
-            shared.events(.offsetsNotWritten(name, "\(error)"))
-        }
         do throws(LogError) {
             try log?.close()
         } catch {
