@@ -52,7 +52,8 @@ import WALTestSupport
     // and mutations find such.
     @Test(arguments: FuzzTarget.allCases.filter { $0 != .salvage })
     func mendedMutationsBreakNothing(_ target: FuzzTarget) {
-        let seed = UInt64.random(in: 0 ... .max)
+        // The same each time, so that a change shows; a new one in a long run.
+        let seed = isLongRun ? UInt64.random(in: 0 ... .max) : 1
         var random = SeededRandom(seed)
         let inputs = corpus(target, seed: 1)
         for round in 0..<(isLongRun ? 20_000 : 600) {
