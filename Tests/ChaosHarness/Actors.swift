@@ -77,8 +77,9 @@ struct Producer: Sendable {
     private func note(_ stamp: Stamp, _ error: ClientError) {
         switch error {
         case .refused(let code, _):
-            ledger.refused(
-                stamp, "\(error)", isExpected: isRefusalExpected || code == .busy)
+            // Damage is a finding, whatever a crash looks like.
+            let isExpected = code == .busy || (isRefusalExpected && code == .publishFailed)
+            ledger.refused(stamp, "\(error)", isExpected: isExpected)
         case .outcomeUnknown: ledger.unknown(stamp, "\(error)")
         case .unreachable, .invalidArgument, .closed, .cancelled:
             ledger.refused(stamp, "\(error)", isExpected: false)

@@ -19,6 +19,8 @@ public final class Chaos {
     private var random: Random
     private var report = ChaosReport()
     private var port = 0
+    /// How many messages were OK'd at the last crash.
+    private var okBefore = 0
 
     /// A run against `victim`; `progress` is told about each crash.
     public init(
@@ -103,6 +105,7 @@ public final class Chaos {
         for number in 1...max(plan.crashes, 1) where plan.crashes > 0 {
             let jitter = (random.fraction() - 0.5) * 0.8
             try sleep(until: begin + .seconds(spacing * (Double(number) + jitter)))
+            try waitForWork()
             try crash()
             try start()
             progress(
@@ -110,6 +113,20 @@ public final class Chaos {
                     + "\(violations.count) violations")
         }
         try sleep(until: begin + .seconds(plan.seconds))
+    }
+
+    /// A crash tells something only if messages were OK'd since the one before: on a machine that is
+    /// busy with something else that may take longer than was planned.
+    private func waitForWork() throws {
+        let (before, deadline) = (okBefore, ContinuousClock.now + .seconds(60))
+        // After a finding, such as a topic that is damaged, there may never be any.
+        while total.ok == before, violations.count == 0 {
+            guard ContinuousClock.now < deadline else {
+                throw ChaosError("no message was OK'd for 60 s")
+            }
+            try sleep(until: .now + .milliseconds(5))
+        }
+        okBefore = total.ok
     }
 
     private func sleep(until end: ContinuousClock.Instant) throws {

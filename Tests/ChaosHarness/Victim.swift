@@ -80,6 +80,11 @@ public final class ProcessVictim: Victim {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        // Sockets of this process are not closed on exec by those who made them: a broker that had
+        // inherited a listening one would keep its port from everybody.
+        for descriptor in STDERR_FILENO + 1..<ProcessVictim.descriptorEnd {
+            posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
         posix_spawn_file_actions_addopen(
             &actions, STDERR_FILENO, log.string, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         let words =
@@ -93,6 +98,20 @@ public final class ProcessVictim: Victim {
             throw ChaosError("cannot run \(path): \(String(cString: strerror(code)))")
         }
         return pid
+    }
+
+    /// Above all descriptors that are open, and those that other threads may open meanwhile.
+    private static var descriptorEnd: Int32 {
+        var highest: Int32 = 64
+        guard let directory = opendir("/proc/self/fd") else { return 1024 }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            highest = max(highest, Int32(name) ?? 0)
+        }
+        return highest + 64
     }
 
     /// The first line says `listening ADDRESS:PORT`.
