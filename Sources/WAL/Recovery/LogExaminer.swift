@@ -75,6 +75,13 @@ package struct LogExaminer {
         return result
     }
 
+    /// Whether the next segment may begin at a position: where the one before it ended; further on
+    /// if that ends in a `lost` frame or nothing tells where it did; anywhere if it is the first.
+    func maySegmentBegin(at position: UInt64) -> Bool {
+        guard let expectedPosition else { return true }
+        return position == expectedPosition || (previousEndsInLost && position > expectedPosition)
+    }
+
     /// Goes on from what a segment's examination has left.
     private mutating func take(_ finished: LogExaminer) { self = finished }
 
@@ -120,8 +127,7 @@ package struct LogExaminer {
         let size = active?.size ?? 0
         var facts = StopFacts()
         facts.newerFrame =
-            active?.newer.map { expectedPosition == nil || $0.position == expectedPosition }
-            ?? false
+            active?.newer.map { maySegmentBegin(at: $0.position) } ?? false
         // The fixed fields of a frame count whatever its version.
         if facts.newerFrame { bound = max(bound, active?.newer?.durableBelow ?? 0) }
         facts.durableBeyond = durableBelow > id

@@ -41,7 +41,7 @@ extension SegmentExaminer {
         }
         if case .newer(let fields) = fault {
             // Nothing says where the first segment of a log begins: its word is all there is.
-            if log.expectedPosition == nil || log.expectedPosition == fields.position {
+            if log.maySegmentBegin(at: fields.position) {
                 base = fields.position
                 id = log.expectedID ?? fields.id
                 return try stop(fault, StopFacts())
@@ -54,11 +54,7 @@ extension SegmentExaminer {
     mutating func begin(with mark: DecodedFrame) throws(DiskError) -> Bool {
         let fields = mark.fields
         let expectedPosition = log.expectedPosition
-        let fits =
-            expectedPosition.map { expected in
-                expected == fields.position
-                    || (log.previousEndsInLost && fields.position > expected)
-            } ?? true
+        let fits = log.maySegmentBegin(at: fields.position)
         var expected = fields.id
         if case .sealed(let first) = name { expected = first }
         if name == .active, let before = log.expectedID {
@@ -151,6 +147,9 @@ extension SegmentExaminer {
         }
         if found == nil { found = try search.commonBase() ?? neighbour }
         walker.seek(to: 0)
+        var fault = fault
+        // A later version's frame counts where its position holds.
+        if case .newer(let fields) = fault, fields.position != found { fault = .position(fields) }
         guard let found else {
             baseIsKnown = false
             try loseAll(fault)
@@ -169,7 +168,6 @@ extension SegmentExaminer {
             id = try firstIDByFrames()
         }
         summary.firstID = id
-        var fault = fault
         if case .notAMark(let fields) = fault, fields.id != id {
             fault = .id(fields, inPlace: fields.position == base)
         }

@@ -108,12 +108,6 @@ private import Glibc
         return written
     }
 
-    /// Replaces the four bytes at `offset`.
-    package mutating func overwrite(at offset: Int, with value: UInt32) {
-        precondition(offset >= 0 && offset <= count - 4)
-        unsafe base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
-    }
-
     /// Flips the bits of `mask` in the little-endian integer at `offset`; twice is not at all.
     @inline(__always)
     package mutating func flip(_ mask: UInt32, at offset: Int) {
@@ -121,12 +115,6 @@ private import Glibc
         let value = unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
         unsafe base.storeBytes(
             of: value ^ mask.littleEndian, toByteOffset: offset, as: UInt32.self)
-    }
-
-    /// Cuts the buffer to `length` bytes.
-    package mutating func truncate(to length: Int) {
-        precondition(length >= 0 && length <= count)
-        count = length
     }
 
     /// Drops the first `number` bytes; what is left moves to the front.

@@ -1,0 +1,166 @@
+import SystemPackage
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// Places that few images come to: what is told where two rules meet.
+@Suite struct ExaminerEdgeTests {
+    private func messages(_ count: Int) -> [TestMessage] {
+        (0..<count).map { TestMessage("message \($0)") }
+    }
+
+    /// Breaks the frames with these ids.
+    private func spoiled(_ segment: SegmentBuilder, _ ids: [UInt64]) -> SegmentBuilder {
+        var segment = segment
+        for frame in segment.frames where ids.contains(frame.id) && !frame.isMark {
+            segment.bytes[frame.range.upperBound - 1] ^= 1
+        }
+        return segment
+    }
+
+    @Test func whatFollowsAnAcknowledgedGapOfItsOwnCommitIsTorn() throws {
+        var segment = SegmentBuilder()
+        segment.add(messages(2))
+        segment.add(messages(4))
+        let image = LogImage(spoiled(segment, [2, 3]))
+        let found = try image.examine(knownDurable: 2)
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.map(\.kind) == [.badCRC, .ackedBeyondEnd, .tornTail])
+        #expect(found.findings[0].lost == 2...2)
+        #expect(found.findings[2].offset == UInt64(segment.frames[5].range.lowerBound))
+        #expect(found.nextID == 3)
+    }
+
+    @Test func aLogOfWhichNoFrameIsWholeHasLostWhatWasAcknowledged() throws {
+        let image = LogImage(files: [
+            (SegmentName.activeName, [UInt8](repeating: 0xA5, count: 100))
+        ])
+        let found = try image.examine(knownDurable: 5)
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.map(\.kind) == [.badLength, .ackedBeyondEnd])
+        #expect(found.findings.allSatisfy { $0.lost == 0...5 })
+        #expect(found.nextID == 6)
+    }
+
+    @Test func aMarkOfAnotherPlaceThatNoFrameAgreesWithIsDamage() throws {
+        var first = SegmentBuilder()
+        first.add(messages(3))
+        var second = first.next()
+        second.add(messages(2))
+        let stray = RawFrame(
+            id: second.firstID, position: second.base + 5000, presence: .mark)
+        second.bytes.replaceSubrange(0..<38, with: stray.bytes)
+        let found = try LogImage(first, second).examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.map(\.kind) == [.badPosition])
+        #expect(found.findings[0].offset == 0 && found.findings[0].length == 38)
+        #expect(found.nextID == 5)
+    }
+
+    @Test func aLaterVersionCountsBehindASegmentWhoseEndIsDamaged() throws {
+        var first = SegmentBuilder()
+        first.add(messages(3))
+        var second = first.next(mark: false)
+        second.add(
+            raw: RawFrame(
+                id: second.firstID, position: second.position, presence: Presence(rawValue: 64),
+                body: [1, 2, 3]
+            ).bytes, ids: 1)
+        second.add(messages(1))
+        let found = try LogImage(spoiled(first, [2]), second).examine()
+        #expect(found.verdict == .newer)
+        #expect(found.findings.map(\.kind) == [.unknownField])
+    }
+
+    @Test func aLaterVersionsFrameOfAnotherPlaceIsOutOfPlaceAndNoMore() throws {
+        var first = SegmentBuilder()
+        first.add(messages(3))
+        var second = first.next()
+        second.add(messages(2))
+        let stray = RawFrame(
+            id: second.firstID, position: second.base + 77, presence: Presence(rawValue: 64))
+        second.bytes.replaceSubrange(0..<38, with: stray.bytes)
+        let found = try LogImage(first, second).examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.map(\.kind) == [.badPosition])
+    }
+
+    @Test func aLiveTailThatIsFinishedWhileItIsLookedAtIsRead() throws {
+        var segment = SegmentBuilder()
+        segment.add(messages(2))
+        segment.add(messages(1))
+        let whole = segment.bytes
+        let image = LogImage(spoiled(segment, [2]))
+        let disk = image.disk()
+        let path = SegmentName.active.path(in: LogImage.directory)
+        // The size is asked for first, and again when a frame is not whole: by then the writer has
+        // come to its end.
+        let reads = Monitor(0)
+        disk.follow { call in
+            guard call.operation == .status, call.handle != 0 else { return nil }
+            let count = reads.withLock { count in
+                count += 1
+                return count
+            }
+            if count == 2 { disk.change(path) { $0 = whole } }
+            return nil
+        }
+        let found = try disk.examine(isLive: true)
+        #expect(found.verdict == .clean)
+        #expect(found.segments[0].messages == 3)
+    }
+
+    @Test func namesThatOnlyLookLikeKeptTailsAreNone() {
+        #expect(SegmentName.companion("segment.log.torn-12") == .keptTail)
+        #expect(SegmentName.companion("segment.log.torn-12.2") == .keptTail)
+        for name in ["segment.log.torn-", "segment.log.torn-x", "segment.log.torn-1.1.1"] {
+            #expect(SegmentName.companion(name) == nil, "\(name)")
+        }
+    }
+}
+
+/// What the log offers besides appending and reading.
+@Suite struct LogConvenienceTests {
+    private func open(
+        _ disk: MemoryDisk, _ options: LogOptions = LogOptions()
+    ) throws -> Log {
+        disk.putDirectory(LogImage.directory)
+        return try Log.open(LogImage.directory, host: .on(disk), options: options)
+    }
+
+    @Test func aLogKnowsItsDirectory() throws {
+        let log = try open(MemoryDisk())
+        #expect(log.directory == LogImage.directory)
+        try log.close()
+    }
+
+    @Test func waitingForAMessageEndsWhenItIsDurable() async throws {
+        let log = try open(MemoryDisk())
+        async let waited: Void = log.waitUntilDurable(MessageID(1))
+        try log.append(TestMessage("a"))
+        try log.append(TestMessage("b"))
+        await waited
+        #expect(log.durable.upperBound >= MessageID(2))
+        try log.close()
+    }
+
+    @Test func hostsAreTheSameByAllThatCanBeChosen() {
+        var other = LogHost.Options()
+        #expect(other == LogHost.Options() && Set([other, LogHost.Options()]).count == 1)
+        other.committers += 1
+        #expect(other != LogHost.Options() && Set([other, LogHost.Options()]).count == 2)
+    }
+
+    @Test func aFileCanHaveASecondNameOnTheRealDisk() throws {
+        let directory = TemporaryDirectory()
+        let disk = PosixDisk()
+        let (old, new) = (directory.path.appending("a"), directory.path.appending("b"))
+        try disk.open(old, .create).close()
+        try disk.link(old, to: new)
+        #expect(try disk.status(old)?.inode == disk.status(new)?.inode)
+        #expect(throws: DiskError(operation: .link, path: old, errno: .fileExists)) {
+            try disk.link(old, to: new)
+        }
+    }
+}
