@@ -50,16 +50,21 @@ package struct LogExaminer {
             let later = index + 1 < listing.sealed.count
             let next = later ? listing.sealed[index + 1] : active?.firstID
             let name = SegmentName.sealed(first: first)
+            let nextName: SegmentName? =
+                later
+                ? .sealed(first: listing.sealed[index + 1])
+                : active?.isMade == true ? .active : nil
             let file = try disk.open(name.path(in: directory), .read)
             defer { file.close() }
             let size = try file.status().size
-            var segment = SegmentExaminer(self, name, file, size, nextFirst: next)
+            var segment = SegmentExaminer(
+                self, name, file, size, nextFirst: next, nextName: nextName)
             take(try segment.run())
         }
         if let active, active.isMade {
             result.active = .made
             var segment = SegmentExaminer(
-                self, .active, active.file, active.size, nextFirst: nil)
+                self, .active, active.file, active.size, nextFirst: nil, nextName: nil)
             take(try segment.run())
         } else {
             result.active = .unmade(exists: active != nil)

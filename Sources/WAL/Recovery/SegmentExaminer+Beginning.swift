@@ -145,6 +145,11 @@ extension SegmentExaminer {
         if found == nil, let neighbour, try search.next(from: 0, base: neighbour, id: 0) != nil {
             found = neighbour
         }
+        if found == nil, let told = try baseByNextSegment(),
+            try search.next(from: 0, base: told, id: 0) != nil
+        {
+            found = told
+        }
         if found == nil { found = try search.commonBase() ?? neighbour }
         walker.seek(to: 0)
         var fault = fault
@@ -176,6 +181,18 @@ extension SegmentExaminer {
         var facts = StopFacts()
         facts.disjoint = true
         return try stop(fault, facts)
+    }
+
+    /// The position of offset 0 by the mark of the segment behind: that one begins where this ends.
+    private func baseByNextSegment() throws(DiskError) -> UInt64? {
+        guard let nextName else { return nil }
+        let file = try log.disk.open(nextName.path(in: log.directory), .read)
+        defer { file.close() }
+        var walker = FrameWalker(file, to: try file.status().size)
+        guard case .frame(let frame) = try walker.next(id: nil, base: nil), frame.isMark else {
+            return nil
+        }
+        return frame.fields.position &- size
     }
 
     /// The first id of a log whose only segment has lost its beginning: that of the first whole

@@ -7,6 +7,8 @@ struct SegmentExaminer: ~Copyable {
     var size: UInt64
     /// For a sealed segment: the id that the next one begins with, where that can be told.
     let nextFirst: UInt64?
+    /// The segment behind this one.
+    let nextName: SegmentName?
 
     var walker: FrameWalker
     var search: FrameSearch
@@ -54,13 +56,14 @@ struct SegmentExaminer: ~Copyable {
 
     init(
         _ log: LogExaminer, _ name: SegmentName, _ file: any DiskFile, _ size: UInt64,
-        nextFirst: UInt64?
+        nextFirst: UInt64?, nextName: SegmentName?
     ) {
         self.log = log
         self.name = name
         self.file = file
         self.size = size
         self.nextFirst = nextFirst
+        self.nextName = nextName
         heldBelow = log.expectedID ?? 0
         walker = FrameWalker(file, to: size)
         search = FrameSearch(file, to: size)
