@@ -241,6 +241,18 @@ import WALTestSupport
         #expect(found.nextID == 9)
     }
 
+    @Test func theSegmentBehindTellsItTooWhenTheMarkChangedPlacesWithTheFirstFrame() throws {
+        var segments = three()
+        let (mark, first) = (segments[0].frames[0].range, segments[0].frames[1].range)
+        let swapped = Array(segments[0].bytes[first]) + Array(segments[0].bytes[mark])
+        segments[0].bytes.replaceSubrange(mark.lowerBound..<first.upperBound, with: swapped)
+        let found = try image(segments).examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.segments[0].base == segments[0].base)
+        #expect(found.findings.compactMap(\.lost) == [0...0])
+        #expect(found.nextID == 9)
+    }
+
     @Test func elseAnyWholeFrameTellsItAndACopyInAPayloadDoesNot() throws {
         // The payload of the last message is a whole segment of another log.
         var other = SegmentBuilder(firstID: 0, base: 1 << 50)
