@@ -17,6 +17,9 @@ import WALTestSupport
 
         init() throws {
             log = try fixture.open()
+            // Only a thread that waits for work is handed any.
+            let host = fixture.host
+            #expect(comesTrue { host.queue.withLock { $0.idleThreads } == 2 })
             let sync = Gate()
             fixture.disk.follow { call in
                 if call.operation == .sync, call.name == SegmentName.activeName { sync.pass() }

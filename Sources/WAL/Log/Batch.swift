@@ -74,15 +74,14 @@ final class Batch: @unchecked Sendable {
         try file.writeAll(content.bytes, at: offset)
     }
 
-    /// Tells everybody, in the order of the ids.
-    func complete(_ failure: LogError?) {
-        var told: [any AppendObserver] = []
-        for run in content.runs {
-            if case .observer(let observer, _) = run.completion,
-                !told.contains(where: { $0 === observer })
-            {
-                told.append(observer)
-            }
+    /// Callers that have not been told.
+    var callersLeft: Int { content.runs.count - content.told }
+
+    /// Tells the next callers, in the order of the ids: all of them, or so many.
+    func complete(_ failure: LogError?, callers limit: Int? = nil) {
+        let first = content.told
+        let end = limit.map { min(first + $0, content.runs.count) } ?? content.runs.count
+        for run in content.runs[first..<end] {
             switch (run.completion, failure) {
             case (.callback(let call), nil): call(.success(MessageID(run.first)))
             case (.callback(let call), let error?): call(.failure(error))
@@ -93,6 +92,19 @@ final class Batch: @unchecked Sendable {
             case (.observer(let observer, let tag), let error?):
                 observer.appendFailed(count: run.count, tag: tag, error: error)
             case (.none, _): break
+            }
+        }
+        content.told = end
+        if end == content.runs.count { tellObserversOfTheEnd() }
+    }
+
+    private func tellObserversOfTheEnd() {
+        var told: [any AppendObserver] = []
+        for run in content.runs {
+            if case .observer(let observer, _) = run.completion,
+                !told.contains(where: { $0 === observer })
+            {
+                told.append(observer)
             }
         }
         for observer in told { observer.commitEnded() }
@@ -111,6 +123,8 @@ private struct CompletionRun {
 private struct BatchContent: ~Copyable {
     var bytes = ByteBuffer()
     var runs: [CompletionRun] = []
+    /// How many of the runs have been told.
+    var told = 0
     var landmarks: [(id: UInt64, offset: Int)] = []
     var firstID: UInt64 = 0
     var nextID: UInt64 = 0
@@ -133,7 +147,10 @@ private struct BatchContent: ~Copyable {
         isClosed = false
     }
 
-    mutating func forgetRuns() { runs.removeAll(keepingCapacity: runs.count <= 4096) }
+    mutating func forgetRuns() {
+        runs.removeAll(keepingCapacity: runs.count <= 4096)
+        told = 0
+    }
 
     mutating func add(
         _ message: borrowing Message, frameBytes: Int, _ completion: Completion

@@ -31,7 +31,14 @@ extension LogCore {
             _ = state.wait { $0.endings.count <= LogCore.endingsBehind ? true : nil }
             return
         }
-        if hasMore, host.handOverTelling(self) { return }
+        if hasMore {
+            // A thread needs a while to wake: the first quarter is told meanwhile, so that those
+            // callers can join the next commit.
+            if ending.failure == nil, let batch = ending.batches.first {
+                batch.complete(nil, callers: batch.callersLeft / 4)
+            }
+            if host.handOverTelling(self) { return }
+        }
         tellAll()
     }
 
