@@ -154,7 +154,8 @@ let package = Package(
             swiftSettings: strict),
         // The broker as a process, through sockets.
         .testTarget(
-            name: "ServerTests", dependencies: ["toymq", "DataDirectory", "WAL", systemPackage],
+            name: "ServerTests",
+            dependencies: ["toymq", "DataDirectory", "WAL", "ProcessSupport", systemPackage],
             swiftSettings: strict),
 
         // Tests only: a broker is crashed again and again while clients are at work; and that as a
@@ -162,7 +163,8 @@ let package = Package(
         .target(
             name: "ChaosHarness",
             dependencies: [
-                "ToyMQClient", "DataDirectory", "WAL", nioConcurrency, systemPackage,
+                "ToyMQClient", "DataDirectory", "WAL", "ProcessSupport", nioConcurrency,
+                systemPackage,
             ],
             path: "Tests/ChaosHarness", packageAccess: false, swiftSettings: strict),
         .executableTarget(
@@ -176,7 +178,8 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "ToyMQClient", "ChaosHarness", "Simulation", "Server", "Broker", "DataDirectory",
+                "ToyMQClient", "ChaosHarness", "ProcessSupport", "Simulation", "Server", "Broker",
+                "DataDirectory",
                 "WAL", "toymq", "toymqctl", "toymq-bench", "chaos", "client-example", logging,
                 systemPackage,
             ],
@@ -184,11 +187,21 @@ let package = Package(
 
         .testTarget(
             name: "ImportTests",
-            dependencies: ["GoImport", "toymqctl", "WAL", "DataDirectory", systemPackage],
+            dependencies: [
+                "GoImport", "toymqctl", "WAL", "DataDirectory", "ProcessSupport", systemPackage,
+            ],
             swiftSettings: strict),
-        .testTarget(name: "BenchTests", dependencies: ["toymq-bench"], swiftSettings: strict),
         .testTarget(
-            name: "DocsTests", dependencies: ["WAL", "Inspection", "wal-example"],
+            name: "BenchTests", dependencies: ["toymq-bench", "ProcessSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DocsTests",
+            dependencies: ["WAL", "Inspection", "ProcessSupport", "wal-example"],
+            swiftSettings: strict),
+        // Tests only: programs that tests run.
+        .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
+        .target(
+            name: "ProcessSupport", dependencies: ["CSpawn", "WAL"], path: "Tests/ProcessSupport",
             swiftSettings: strict),
         // Tests only: a disk in memory that fails on demand, and a builder of log images.
         .target(
@@ -200,7 +213,9 @@ let package = Package(
             packageAccess: false, swiftSettings: strict),
         .testTarget(
             name: "WALTests",
-            dependencies: ["WAL", "WALTestSupport", "LogAppender", systemPackage],
+            dependencies: [
+                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", systemPackage,
+            ],
             swiftSettings: strict),
 
         // Tests only: a disk in memory that loses power, and what explores every crash on it.
@@ -230,7 +245,8 @@ let package = Package(
             name: "CorpusTests",
             dependencies: [
                 "WAL", "DataDirectory", "Inspection", "Corpus", "FuzzTargets", "WALFuzz",
-                "WALTestSupport", "toymq-fuzzgen", "toymq-dump", "toymq-fsck", systemPackage,
+                "WALTestSupport", "ProcessSupport", "toymq-fuzzgen", "toymq-dump", "toymq-fsck",
+                systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -243,14 +259,15 @@ let package = Package(
         .testTarget(
             name: "RepairTests",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "Simulation",
-                "toymq-fsck", systemPackage,
+                "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "ProcessSupport",
+                "Simulation", "toymq-fsck", systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "ToolTests",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "toymq-dump", "toymq-fsck", systemPackage,
+                "WAL", "DataDirectory", "Inspection", "ProcessSupport", "toymq-dump", "toymq-fsck",
+                systemPackage,
             ],
             swiftSettings: strict),
     ]

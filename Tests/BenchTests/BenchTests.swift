@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// That the program runs and prints what it says it prints. Its figures are nobody's business here.
@@ -7,10 +8,8 @@ import Testing
         let exit: Int32
         let output: String
         let left: [String]
+        let json: [String: Any]
 
-        var json: [String: Any] {
-            (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
-        }
         var results: [[String: Any]] { json["results"] as? [[String: Any]] ?? [] }
     }
 
@@ -21,21 +20,11 @@ import Testing
             .appendingPathComponent("toymq-bench-test-\(UUID().uuidString)")
         try manager.createDirectory(at: directory, withIntermediateDirectories: false)
         defer { try? manager.removeItem(at: directory) }
-        let tests = try manager.destinationOfSymbolicLink(atPath: "/proc/self/exe") as NSString
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: tests.deletingLastPathComponent + "/toymq-bench")
-        process.arguments = arguments
-        process.currentDirectoryURL = directory
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        let ran = try FinishedProcess(
+            [builtProgram("toymq-bench")] + arguments, directory: directory.path)
         return Result(
-            exit: process.terminationStatus, output: String(decoding: output, as: UTF8.self),
-            left: try manager.contentsOfDirectory(atPath: directory.path))
+            exit: ran.exit, output: ran.output,
+            left: try manager.contentsOfDirectory(atPath: directory.path), json: ran.json)
     }
 
     @Test func walMeasuresEveryCaseAndTidiesUp() throws {

@@ -1,5 +1,6 @@
 public import DataDirectory
 import Glibc
+import ProcessSupport
 public import SystemPackage
 
 /// A broker that is made to crash. All calls block; one thread.
@@ -37,8 +38,7 @@ public final class ProcessVictim: Victim {
     private let arguments: [String]
     private let log: FilePath
     private var port = 0
-    private var pid: pid_t?
-    private var status: Int32?
+    private var process: ChildProcess?
 
     /// The program at `path`, with its data in `data` and what it says in `log`.
     public init(path: String, data: FilePath, log: FilePath, arguments: [String] = []) {
@@ -47,8 +47,6 @@ public final class ProcessVictim: Victim {
         self.log = log
         layout = DataLayout(data)
     }
-
-    deinit { if pid != nil, status == nil { try? crash() } }
 
     /// Runs it and waits for its `listening` line.
     public func start() throws -> Int {
@@ -64,69 +62,20 @@ public final class ProcessVictim: Victim {
     }
 
     private func startOnce() throws -> Int {
-        var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw ChaosError("no pipe: \(lastError())") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        defer { close(ends[0]) }
-        pid = try spawn(output: ends[1])
-        status = nil
-        close(ends[1])
-        port = try readPort(ends[0])
+        let started = try ChildProcess(
+            [path, "--data-dir", layout.root.string, "--addr", "127.0.0.1:\(port)"] + arguments,
+            error: .appending(log.string))
+        process = started
+        port = try readPort(started)
         return port
     }
 
-    private func spawn(output: Int32) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-        // Sockets of this process are not closed on exec by those who made them: a broker that had
-        // inherited a listening one would keep its port from everybody.
-        for descriptor in STDERR_FILENO + 1..<ProcessVictim.descriptorEnd {
-            posix_spawn_file_actions_addclose(&actions, descriptor)
-        }
-        posix_spawn_file_actions_addopen(
-            &actions, STDERR_FILENO, log.string, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        let words =
-            [path, "--data-dir", layout.root.string, "--addr", "127.0.0.1:\(port)"] + arguments
-        var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
-        pointers.append(nil)
-        defer { for pointer in pointers { free(pointer) } }
-        var pid = pid_t()
-        let code = posix_spawn(&pid, path, &actions, nil, pointers, environ)
-        guard code == 0 else {
-            throw ChaosError("cannot run \(path): \(String(cString: strerror(code)))")
-        }
-        return pid
-    }
-
-    /// Above all descriptors that are open, and those that other threads may open meanwhile.
-    private static var descriptorEnd: Int32 {
-        var highest: Int32 = 64
-        guard let directory = opendir("/proc/self/fd") else { return 1024 }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            highest = max(highest, Int32(name) ?? 0)
-        }
-        return highest + 64
-    }
-
     /// The first line says `listening ADDRESS:PORT`.
-    private func readPort(_ descriptor: Int32) throws -> Int {
+    private func readPort(_ process: ChildProcess) throws -> Int {
         var text: [UInt8] = []
-        let deadline = ContinuousClock.now + .seconds(60)
         while !text.contains(UInt8(ascii: "\n")) {
-            var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&poller, 1, 1000)
-            guard ContinuousClock.now < deadline else { break }
-            guard ready > 0 else { continue }
-            var bytes = [UInt8](repeating: 0, count: 256)
-            let count = read(descriptor, &bytes, bytes.count)
-            guard count > 0 else { break }
-            text += bytes[..<count]
+            guard let more = process.readOutput(seconds: 60), !more.isEmpty else { break }
+            text += more
         }
         let line = String(decoding: text.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
         guard line.hasPrefix("listening "), let colon = line.lastIndex(of: ":"),
@@ -139,38 +88,31 @@ public final class ProcessVictim: Victim {
 
     /// SIGKILL.
     public func crash() throws {
-        guard let pid, status == nil else { return }
-        kill(pid, SIGKILL)
-        wait()
+        guard let process, process.isRunning else { return }
+        process.signal(SIGKILL)
+        process.wait()
     }
 
     /// How it ended, if it has.
     public var ending: String? {
-        guard let pid, status == nil else { return status.map { ProcessVictim.text($0) } }
-        var number: Int32 = 0
-        guard waitpid(pid, &number, WNOHANG) == pid else { return nil }
-        status = number
-        return ProcessVictim.text(number)
+        guard let process, !process.isRunning else { return nil }
+        return process.wait().text
     }
 
     /// SIGTERM.
     public func stop() throws -> String? {
-        guard let pid, status == nil else { return "it had ended before" }
-        kill(pid, SIGTERM)
-        wait()
-        return status == 0 ? nil : "SIGTERM ended it with \(ProcessVictim.text(status ?? 0))"
-    }
-
-    private func wait() {
-        guard let pid else { return }
-        var number: Int32 = 0
-        while waitpid(pid, &number, 0) < 0, errno == EINTR {}
-        status = number
-    }
-
-    private static func text(_ status: Int32) -> String {
-        status & 0x7F == 0 ? "exit \(status >> 8 & 0xFF)" : "signal \(status & 0x7F)"
+        guard let process, process.isRunning else { return "it had ended before" }
+        process.signal(SIGTERM)
+        let end = process.wait()
+        return end == .exit(0) ? nil : "SIGTERM ended it with \(end.text)"
     }
 }
 
-func lastError() -> String { String(cString: strerror(errno)) }
+extension ChildEnd {
+    fileprivate var text: String {
+        switch self {
+        case .exit(let code): "exit \(code)"
+        case .signal(let number): "signal \(number)"
+        }
+    }
+}

@@ -1,5 +1,6 @@
 import ChaosHarness
 import Foundation
+import ProcessSupport
 import Testing
 
 /// The harness as a program: a short run, and the proof that it sees a loss.

@@ -1,5 +1,6 @@
 import ChaosHarness
 import Foundation
+import ProcessSupport
 import SystemPackage
 import Testing
 import ToyMQClient
@@ -15,7 +16,7 @@ final class TestBroker {
             .appendingPathComponent("toymq-client-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: false)
         victim = ProcessVictim(
-            path: program("toymq"), data: FilePath(root.path).appending("data"),
+            path: builtProgram("toymq"), data: FilePath(root.path).appending("data"),
             log: FilePath(root.path).appending("log"), arguments: arguments)
         port = try victim.start()
     }
@@ -40,33 +41,11 @@ final class TestBroker {
     }
 }
 
-/// Where a program of this build is.
-func program(_ name: String) -> String {
-    let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    return ((own ?? CommandLine.arguments[0]) as NSString).deletingLastPathComponent + "/" + name
-}
-
-/// Runs a program with this on its standard input.
+/// Runs a program of this build with this on its standard input.
 func run(
     _ name: String, _ arguments: [String], input: String = ""
-) throws -> (exit: Int32, output: String, error: String) {
-    let folder = FileManager.default.temporaryDirectory
-        .appendingPathComponent("toymq-run-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let files = ["in", "out", "err"].map { folder.appendingPathComponent($0) }
-    for file in files { try Data().write(to: file) }
-    try Data(input.utf8).write(to: files[0])
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program(name))
-    process.arguments = arguments
-    process.standardInput = try FileHandle(forReadingFrom: files[0])
-    process.standardOutput = try FileHandle(forWritingTo: files[1])
-    process.standardError = try FileHandle(forWritingTo: files[2])
-    try process.run()
-    process.waitUntilExit()
-    let texts = try files[1...].map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
-    return (process.terminationStatus, texts[0], texts[1])
+) throws -> FinishedProcess {
+    try FinishedProcess([builtProgram(name)] + arguments, input: input)
 }
 
 func json(_ text: some StringProtocol) -> [String: Any] {

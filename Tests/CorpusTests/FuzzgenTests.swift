@@ -1,5 +1,6 @@
 import Corpus
 import Foundation
+import ProcessSupport
 import Testing
 
 /// toymq-fuzzgen as a program.
@@ -18,9 +19,11 @@ import Testing
     @Test func theSameSeedWritesTheSameFilesAndALargerCountOnlyAdds() throws {
         let folder = try Folder()
         for (name, count) in [("a", "30"), ("b", "30"), ("c", "40")] {
-            let ran = try Ran(
-                "toymq-fuzzgen", [folder.path(name), "--seed", "9", "--count", count])
-            #expect(ran.exitCode == 0, "\(ran.error)")
+            let ran = try FinishedProcess(
+                [builtProgram("toymq-fuzzgen")] + [
+                    folder.path(name), "--seed", "9", "--count", count,
+                ])
+            #expect(ran.exit == 0, "\(ran.error)")
         }
         let first = try contents(folder.path("a"))
         #expect(try contents(folder.path("b")) == first)
@@ -36,8 +39,9 @@ import Testing
         let folder = try Folder()
         let out = folder.path("out")
         let count = ImageKinds.names.count
-        let ran = try Ran("toymq-fuzzgen", [out, "--seed", "4", "--count", "\(count)"])
-        #expect(ran.exitCode == 0, "\(ran.error)")
+        let ran = try FinishedProcess(
+            [builtProgram("toymq-fuzzgen")] + [out, "--seed", "4", "--count", "\(count)"])
+        #expect(ran.exit == 0, "\(ran.error)")
         let data = try #require(FileManager.default.contents(atPath: out + "/manifest.json"))
         let manifest = try #require(
             try JSONSerialization.jsonObject(with: data) as? [String: Any])
@@ -49,8 +53,9 @@ import Testing
         #expect(images.count == count)
         for image in images {
             let path = try #require(image["image"] as? String)
-            let fsck = try Ran("toymq-fsck", ["--json", out + "/" + path])
-            #expect(fsck.exitCode == (image["exit"] as? NSNumber)?.int32Value, "\(path)")
+            let fsck = try FinishedProcess(
+                [builtProgram("toymq-fsck")] + ["--json", out + "/" + path])
+            #expect(fsck.exit == (image["exit"] as? NSNumber)?.int32Value, "\(path)")
             let report = try #require(
                 try JSONSerialization.jsonObject(with: Data(fsck.output.utf8)) as? [String: Any])
             #expect(report["verdict"] as? String == image["verdict"] as? String, "\(path)")
@@ -60,19 +65,23 @@ import Testing
     @Test func aDirectoryWithSomethingInItIsLeftAlone() throws {
         let folder = try Folder()
         try Data("mine".utf8).write(to: folder.url.appendingPathComponent("file"))
-        let ran = try Ran("toymq-fuzzgen", [folder.url.path, "--count", "1"])
-        #expect(ran.exitCode == 2)
+        let ran = try FinishedProcess(
+            [builtProgram("toymq-fuzzgen")] + [folder.url.path, "--count", "1"])
+        #expect(ran.exit == 2)
         #expect(ran.error.contains("not empty"))
         #expect(try contents(folder.url.path).count == 1)
-        let onto = try Ran("toymq-fuzzgen", [folder.path("file"), "--count", "1"])
-        #expect(onto.exitCode == 2)
-        #expect(try Ran("toymq-fuzzgen", [folder.path("no/where")]).exitCode == 2)
+        let onto = try FinishedProcess(
+            [builtProgram("toymq-fuzzgen")] + [folder.path("file"), "--count", "1"])
+        #expect(onto.exit == 2)
+        #expect(
+            try FinishedProcess([builtProgram("toymq-fuzzgen")] + [folder.path("no/where")]).exit
+                == 2)
     }
 
     @Test(arguments: [[], ["out", "--count", "0"], ["out", "--seed", "x"], ["out", "--what"]])
     func wrongUsageIsExit64(_ arguments: [String]) throws {
-        let ran = try Ran("toymq-fuzzgen", arguments)
-        #expect(ran.exitCode == 64)
+        let ran = try FinishedProcess([builtProgram("toymq-fuzzgen")] + arguments)
+        #expect(ran.exit == 64)
         #expect(!ran.error.isEmpty)
     }
 }

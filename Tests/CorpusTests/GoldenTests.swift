@@ -1,6 +1,7 @@
 import Corpus
 import Foundation
 import Inspection
+import ProcessSupport
 import SystemPackage
 import Testing
 import WAL
@@ -61,8 +62,8 @@ struct Golden {
     @Test(arguments: Golden.labels)
     func fsckReportsWhatIsExpected(_ label: String) throws {
         let golden = try Golden(label)
-        let ran = try Ran("toymq-fsck", ["--json", golden.image])
-        #expect(ran.exitCode == golden.exitCode)
+        let ran = try FinishedProcess([builtProgram("toymq-fsck")] + ["--json", golden.image])
+        #expect(ran.exit == golden.exitCode)
         let report = try JSONSerialization.jsonObject(with: Data(ran.output.utf8))
         let topics = try #require((report as? [String: Any])?["topics"] as? [[String: Any]])
         let topic = try #require(topics.first)
@@ -76,7 +77,7 @@ struct Golden {
     @Test(arguments: Golden.labels)
     func dumpPrintsWhatIsIntact(_ label: String) throws {
         let golden = try Golden(label)
-        let ran = try Ran("toymq-dump", ["--json", golden.image])
+        let ran = try FinishedProcess([builtProgram("toymq-dump")] + ["--json", golden.image])
         let objects = try ran.output.split(separator: "\n").compactMap {
             try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
         }
@@ -84,7 +85,7 @@ struct Golden {
             .compactMap { ($0["id"] as? NSNumber)?.uint64Value }
         #expect(ids == golden.intact)
         let isBad = golden.findings.contains { $0["severity"] as? String != "remark" }
-        #expect(ran.exitCode == (isBad ? 1 : 0))
+        #expect(ran.exit == (isBad ? 1 : 0))
         #expect(
             Set(objects.compactMap { $0["finding"] as? String })
                 == Set(golden.findings.compactMap { $0["finding"] as? String }))

@@ -90,35 +90,6 @@ struct CorpusTestError: Error {
     init(_ text: String) { self.text = text }
 }
 
-/// A program that was built beside the tests, run to its end.
-struct Ran {
-    let exitCode: Int32
-    let output: String
-    let error: String
-
-    init(_ name: String, _ arguments: [String]) throws {
-        let folder = try Folder()
-        let process = Process()
-        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
-            .appendingPathComponent(name)
-        process.arguments = arguments
-        let (out, err) = (
-            folder.url.appendingPathComponent("out"),
-            folder.url.appendingPathComponent("err")
-        )
-        try Data().write(to: out)
-        try Data().write(to: err)
-        process.standardOutput = try FileHandle(forWritingTo: out)
-        process.standardError = try FileHandle(forWritingTo: err)
-        try process.run()
-        process.waitUntilExit()
-        exitCode = process.terminationReason == .exit ? process.terminationStatus : -1
-        output = String(decoding: try Data(contentsOf: out), as: UTF8.self)
-        error = String(decoding: try Data(contentsOf: err), as: UTF8.self)
-    }
-}
-
 /// A folder of a test's own, gone with it.
 final class Folder {
     let url: URL

@@ -1,5 +1,6 @@
 import Foundation
 import Inspection
+import ProcessSupport
 import Testing
 
 @testable import WAL
@@ -110,16 +111,8 @@ import Testing
 
     /// Runs a program that was built beside the tests.
     private func run(_ name: String, _ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-            .deletingLastPathComponent().appendingPathComponent(name)
-        process.arguments = arguments
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        return String(decoding: data, as: UTF8.self)
+        let ran = try FinishedProcess([builtProgram(name)] + arguments)
+        #expect(ran.exit == 0)
+        return ran.output
     }
 }

@@ -2,6 +2,7 @@ import DataDirectory
 import Foundation
 import Glibc
 import Inspection
+import ProcessSupport
 import SystemPackage
 import Testing
 import WALTestSupport
@@ -41,34 +42,10 @@ import WALTestSupport
         }
     }
 
-    private struct Ended {
-        var code: Int32
-        var output: String
-        var error: String
-    }
+    private let fsck = builtProgram("toymq-fsck")
 
-    private func start(_ arguments: [String]) throws -> (Process, Pipe, Pipe) {
-        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
-            .appendingPathComponent("toymq-fsck")
-        process.arguments = arguments
-        let output = Pipe()
-        let error = Pipe()
-        process.standardOutput = output
-        process.standardError = error
-        try process.run()
-        return (process, output, error)
-    }
-
-    private func run(_ arguments: String...) throws -> Ended {
-        let (process, output, error) = try start(arguments)
-        let text = String(
-            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        let complaint = String(
-            decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return Ended(code: process.terminationStatus, output: text, error: complaint)
+    private func run(_ arguments: String...) throws -> FinishedProcess {
+        try FinishedProcess([fsck] + arguments)
     }
 
     private func segment(_ count: Int, bytes: Int = 50) -> SegmentBuilder {
@@ -96,21 +73,21 @@ import WALTestSupport
         try folder.put(torn.bytes, "segment.log")
         let before = try folder.files
         let data = folder.data.path
-        #expect(try run(data).code == 4)
+        #expect(try run(data).exit == 4)
         let repaired = try run("--preen", "--json", data)
-        #expect(repaired.code == 1)
+        #expect(repaired.exit == 1)
         let report = try object(repaired.output)
         #expect(report["verdict"] as? String == "torn")
         let actions = try #require(report["actions"] as? [[String: Any]])
         #expect(actions.map { $0["action"] as? String } == ["create", "replace"])
-        #expect(try run(data).code == 0)
-        #expect(try run("-p", data).code == 0)
-        #expect(try run("-y", data).code == 0)
+        #expect(try run(data).exit == 0)
+        #expect(try run("-p", data).exit == 0)
+        #expect(try run("-y", data).exit == 0)
         let kept = try keptIn(folder.data)
-        #expect(try run("--undo", kept).code == 1)
+        #expect(try run("--undo", kept).exit == 1)
         #expect(try folder.files == before)
-        #expect(try run("--undo", kept).code == 0)
-        #expect(try run(data).code == 4)
+        #expect(try run("--undo", kept).exit == 0)
+        #expect(try run(data).exit == 4)
     }
 
     @Test func durableLossIs68Then65ThenZeroWhateverThePathIs() throws {
@@ -123,15 +100,15 @@ import WALTestSupport
             let before = try folder.files
             let place = folder.data.appendingPathComponent(path)
             let given = place.path
-            #expect(try run(given).code == 68, "\(path)")
-            #expect(try run("--preen", given).code == 68, "\(path)")
+            #expect(try run(given).exit == 68, "\(path)")
+            #expect(try run("--preen", given).exit == 68, "\(path)")
             #expect(try folder.files == before)
-            #expect(try run("--repair", given).code == 65, "\(path)")
-            #expect(try run(given).code == 0, "\(path)")
-            #expect(try run("--repair", given).code == 0, "\(path)")
+            #expect(try run("--repair", given).exit == 65, "\(path)")
+            #expect(try run(given).exit == 0, "\(path)")
+            #expect(try run("--repair", given).exit == 0, "\(path)")
             // In the data directory, or beside what was given.
             let kept = try keptIn(path.isEmpty ? place : place.deletingLastPathComponent())
-            #expect(try run("--undo", kept).code == 1, "\(path)")
+            #expect(try run("--undo", kept).exit == 1, "\(path)")
             #expect(
                 try folder.files.filter { $0.key != "lost+found" } == before, "\(path)")
         }
@@ -144,10 +121,10 @@ import WALTestSupport
         damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
         let file = folder.data.appendingPathComponent("saved.log")
         try Data(damaged.bytes).write(to: file)
-        #expect(try run("--repair", file.path).code == 65)
-        #expect(try run(file.path).code == 0)
-        #expect(try run("--repair", file.path).code == 0)
-        #expect(try run("--undo", try keptIn(folder.data)).code == 1)
+        #expect(try run("--repair", file.path).exit == 65)
+        #expect(try run(file.path).exit == 0)
+        #expect(try run("--repair", file.path).exit == 0)
+        #expect(try run("--undo", try keptIn(folder.data)).exit == 1)
         #expect(try Data(contentsOf: file) == Data(damaged.bytes))
     }
 
@@ -157,18 +134,18 @@ import WALTestSupport
         torn.add(garbage: [1])
         try folder.put(torn.bytes, "segment.log")
         let data = folder.data.path
-        #expect(try run("--preen", "--repair", data).code == 16)
-        #expect(try run().code == 16)
-        #expect(try run("--undo", data, "--repair").code == 16)
-        #expect(try run("--undo", data).code == 8)
+        #expect(try run("--preen", "--repair", data).exit == 16)
+        #expect(try run().exit == 16)
+        #expect(try run("--undo", data, "--repair").exit == 16)
+        #expect(try run("--undo", data).exit == 8)
         let before = try folder.files
         let lock = try PosixDisk().lock(FilePath(folder.topic.path))
         let refused = try run("--repair", data)
-        #expect(refused.code == 8)
+        #expect(refused.exit == 8)
         #expect(refused.error.contains("in use by process \(getpid())"), "\(refused.error)")
         #expect(try folder.files == before)
         lock.release()
-        #expect(try run("--repair", data).code == 1)
+        #expect(try run("--repair", data).exit == 1)
     }
 
     @Test(.enabled(if: geteuid() != 0, "root may write anywhere"))
@@ -179,7 +156,7 @@ import WALTestSupport
         try folder.put(torn.bytes, "segment.log")
         let before = try folder.files
         #expect(chmod(folder.topic.path, 0o555) == 0)
-        #expect(try run("--repair", folder.data.path).code == 8)
+        #expect(try run("--repair", folder.data.path).exit == 8)
         #expect(try folder.files == before)
     }
 
@@ -190,7 +167,7 @@ import WALTestSupport
         let hole = damaged.frames[3].range
         for at in hole { damaged.bytes[at] = 0xDD }
         try folder.put(damaged.bytes, "segment.log")
-        #expect(try run("--repair", folder.data.path).code == 65)
+        #expect(try run("--repair", folder.data.path).exit == 65)
         let repaired = [UInt8](try #require(try folder.files["segment.log"]))
         #expect(repaired.count == damaged.bytes.count)
         for at in repaired.indices where !hole.contains(at) {
@@ -213,7 +190,7 @@ import WALTestSupport
         let page = folder.data.deletingLastPathComponent()
             .appendingPathComponent("\(UUID().uuidString).html")
         defer { try? FileManager.default.removeItem(at: page) }
-        #expect(try run("--report", page.path, folder.data.path).code == 68)
+        #expect(try run("--report", page.path, folder.data.path).exit == 68)
         let text = try String(contentsOf: page, encoding: .utf8)
         for word in ["bad-crc", "<svg", "class=\"hex\"", "toymq-fsck --repair", "</html>"] {
             #expect(text.contains(word), "\(word)")
@@ -221,7 +198,7 @@ import WALTestSupport
         for word in ["http:", "https:", "src=", "@import", "<script"] {
             #expect(!text.contains(word), "\(word)")
         }
-        #expect(try run("--repair", "--report", page.path, folder.data.path).code == 65)
+        #expect(try run("--repair", "--report", page.path, folder.data.path).exit == 65)
         #expect(try String(contentsOf: page, encoding: .utf8).contains("toymq-fsck --undo"))
     }
 
@@ -236,21 +213,21 @@ import WALTestSupport
         let reference = try Folder()
         try reference.put(damaged.bytes, "segment.log")
         let begin = ContinuousClock.now
-        #expect(try run("--repair", reference.data.path).code == 65)
+        #expect(try run("--repair", reference.data.path).exit == 65)
         let whole = ContinuousClock.now - begin
         let new = try #require(try reference.files["segment.log"])
         var ends: [String: Int] = [:]
         for _ in 0..<(isLongRun ? 200 : 20) {
             let folder = try Folder()
             try folder.put(damaged.bytes, "segment.log")
-            let (process, _, _) = try start(["--repair", folder.data.path])
+            let process = try ChildProcess([fsck, "--repair", folder.data.path], output: .null)
             // Where it is hit is up to chance; that is the point.
             let micros =
                 whole.components.attoseconds / 1_000_000_000_000
                 + whole.components.seconds * 1_000_000
             usleep(UInt32.random(in: 0...UInt32(micros)))
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
+            process.signal(SIGKILL)
+            process.wait()
             let there = try folder.files["segment.log"]
             #expect(there == old || there == new)
             ends[there == old ? "old" : "new", default: 0] += 1
@@ -261,7 +238,7 @@ import WALTestSupport
             }
             _ = try run("--repair", folder.data.path)
             #expect(try folder.files["segment.log"] == new)
-            #expect(try run(folder.data.path).code == 0)
+            #expect(try run(folder.data.path).exit == 0)
         }
         print("repairs killed: \(ends)")
     }

@@ -1,21 +1,15 @@
 import Foundation
 import Glibc
+import ProcessSupport
 
 /// A running toymq on a port that the kernel has chosen.
 final class BrokerProcess {
-    private let process = Process()
-    private let output = Pipe()
-    private let errors: URL
+    private let process: ChildProcess
+    private let errors: String
     /// Kept for as long as the process needs it.
     private let data: DataFolder
     let port: Int
     let metricsPort: Int?
-
-    static let executable: URL = {
-        let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return URL(fileURLWithPath: own ?? CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("toymq")
-    }()
 
     struct NotStarted: Error { let text: String }
 
@@ -24,45 +18,41 @@ final class BrokerProcess {
         _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:]
     ) throws {
         self.data = data
-        process.executableURL = BrokerProcess.executable
-        process.arguments = ["--data-dir", data.path, "--addr", "127.0.0.1:0"] + arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardOutput = output
-        errors = data.url.deletingLastPathComponent()
-            .appendingPathComponent("errors-\(UInt64.random(in: 0...UInt64.max))")
-        _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
-        process.standardError = try FileHandle(forWritingTo: errors)
-        try process.run()
+        errors =
+            data.url.deletingLastPathComponent().path
+            + "/errors-\(UInt64.random(in: 0...UInt64.max))"
+        process = try ChildProcess(
+            [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"] + arguments,
+            environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
+            error: .file(errors))
         var text = ""
         let wanted = arguments.contains("--metrics-addr") ? 2 : 1
         while text.filter(\.isNewline).count < wanted {
-            let data = output.fileHandleForReading.availableData
-            guard !data.isEmpty else { break }
-            text += String(decoding: data, as: UTF8.self)
+            let bytes = process.readOutput()
+            guard !bytes.isEmpty else { break }
+            text += String(decoding: bytes, as: UTF8.self)
         }
         func port(_ word: String) -> Int? {
             let line = text.split(separator: "\n").first { $0.hasPrefix(word + " ") }
             return line?.split(separator: ":").last.flatMap { Int($0) }
         }
         guard let listening = port("listening") else {
-            process.waitUntilExit()
-            throw NotStarted(text: (try? String(contentsOf: errors, encoding: .utf8)) ?? "")
+            process.wait()
+            throw NotStarted(text: (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "")
         }
         self.port = listening
         metricsPort = port("metrics")
     }
 
-    deinit { if process.isRunning { signal(SIGKILL) } }
-
-    var log: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+    var log: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
 
     func client() throws -> RawClient { try RawClient(port: port) }
 
-    func signal(_ number: Int32) { Glibc.kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 
     /// Resident memory in bytes.
     var residentBytes: Int {
-        let path = "/proc/\(process.processIdentifier)/status"
+        let path = "/proc/\(process.pid)/status"
         let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         return (line?.split(separator: " ").dropLast().last.flatMap { Int($0) } ?? 0) << 10
@@ -71,16 +61,12 @@ final class BrokerProcess {
     /// Threads it has.
     var threads: Int {
         (try? FileManager.default.contentsOfDirectory(
-            atPath: "/proc/\(process.processIdentifier)/task"))?.count ?? 0
+            atPath: "/proc/\(process.pid)/task"))?.count ?? 0
     }
 
     /// The exit code, or the negative number of the signal.
     @discardableResult
-    func wait() -> Int32 {
-        process.waitUntilExit()
-        return process.terminationReason == .exit
-            ? process.terminationStatus : -process.terminationStatus
-    }
+    func wait() -> Int32 { process.wait().code }
 
     /// Stops it in an orderly way; gives exit code and milliseconds.
     @discardableResult

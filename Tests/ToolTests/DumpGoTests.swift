@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// Samples of the Go program against what the one who ran it wrote down.
@@ -36,15 +37,8 @@ import Testing
             names.append(folder.path + "/\(index)")
             try payload.write(to: URL(fileURLWithPath: names[index]))
         }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["sha256sum"] + names
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: output, as: UTF8.self).split(separator: "\n").map {
+        let ran = try FinishedProcess(["/usr/bin/sha256sum"] + names)
+        return ran.output.split(separator: "\n").map {
             String($0.prefix(64))
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Inspection
+import ProcessSupport
 import SystemPackage
 import WAL
 
@@ -110,15 +111,8 @@ struct DumpTestError: Error {
 
 /// The tool as a process.
 final class DumpProcess {
-    private let process = Process()
+    private let process: ChildProcess
     private let folder: DumpFolder
-
-    /// Where the tools of this build are.
-    static func executable(_ tool: String) throws -> URL {
-        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return URL(fileURLWithPath: tests).deletingLastPathComponent()
-            .appendingPathComponent(tool)
-    }
 
     /// Starts a tool, through `wrapper` if there is one (a command that runs its arguments); what
     /// it prints goes into files, so that nobody has to read meanwhile.
@@ -126,16 +120,13 @@ final class DumpProcess {
         _ arguments: [String], tool: String = "toymq-dump", wrapper: [String] = [],
         to output: FileHandle? = nil
     ) throws {
-        folder = try DumpFolder()
-        let command = wrapper + [try DumpProcess.executable(tool).path] + arguments
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
-        for name in ["output", "error"] {
-            try Data().write(to: folder.url.appendingPathComponent(name))
-        }
-        process.standardOutput = try output ?? FileHandle(forWritingTo: file("output"))
-        process.standardError = try FileHandle(forWritingTo: file("error"))
-        try process.run()
+        let folder = try DumpFolder()
+        self.folder = folder
+        process = try ChildProcess(
+            wrapper + [builtProgram(tool)] + arguments,
+            output: output.map { .descriptor($0.fileDescriptor) }
+                ?? .file(folder.path + "/output"),
+            error: .file(folder.path + "/error"))
     }
 
     private func file(_ name: String) -> URL { folder.url.appendingPathComponent(name) }
@@ -158,14 +149,11 @@ final class DumpProcess {
     /// Waits for its end and gives its exit code; -1 if a signal ended it.
     @discardableResult
     func exit() -> Int32 {
-        // A tool that does not end would keep the tests from ending, too.
-        if !waits(until: { !$0.isRunning }) { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
-        return process.terminationReason == .exit ? process.terminationStatus : -1
+        if case .exit(let code) = process.wait(seconds: 60) { code } else { -1 }
     }
 
-    func interrupt() { process.interrupt() }
-    func terminate() { process.terminate() }
+    func interrupt() { process.signal(SIGINT) }
+    func terminate() { process.signal(SIGTERM) }
 
     /// Waits until it has printed what is asked for; false after ten seconds.
     func waits(until condition: (DumpProcess) -> Bool) -> Bool {

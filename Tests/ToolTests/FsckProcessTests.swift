@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ProcessSupport
 import SystemPackage
 import Testing
 import WAL
@@ -173,7 +174,7 @@ import WAL
                 return
             }
         }
-        let tool = try DumpProcess.executable("toymq-fsck").path
+        let tool = builtProgram("toymq-fsck")
         let probe = try DumpProcess(["--version"], tool: "toymq-fsck", wrapper: wrapper)
         guard probe.exit() == 0 else {
             print("skipped: an ordinary user cannot run \(tool)")

@@ -60,7 +60,7 @@ final class Node: @unchecked Sendable {
         if durable.count > bytes.count {
             durable.removeLast(durable.count - bytes.count)
         } else if durable.count < bytes.count {
-            durable.append(contentsOf: repeatElement(0, count: bytes.count - durable.count))
+            durable += .zeros(bytes.count - durable.count)
         }
         for range in dirty {
             let range = range.clamped(to: 0..<bytes.count)
@@ -79,6 +79,14 @@ final class Node: @unchecked Sendable {
 }
 
 extension Array where Element == UInt8 {
+    /// Without optimisation `repeatElement` takes calls for each byte, too.
+    fileprivate static func zeros(_ count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { bytes, made in
+            _ = UnsafeMutableRawBufferPointer(bytes).initializeMemory(as: UInt8.self, repeating: 0)
+            made = count
+        }
+    }
+
     /// Copies as many bytes of `other` as `range` has. Without optimisation `replaceSubrange`
     /// takes a call for each byte.
     fileprivate mutating func overwrite(_ range: Range<Int>, with other: [UInt8], from: Int) {

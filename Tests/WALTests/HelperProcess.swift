@@ -1,33 +1,21 @@
-import Foundation
 import Glibc
+import ProcessSupport
 import SystemPackage
 
 /// A run of LogAppender, the other process of the tests.
 final class HelperProcess {
-    private let process = Process()
-    private let output = Pipe()
-    private let input = Pipe()
+    private let process: ChildProcess
     private var rest: [UInt8] = []
 
-    /// Where the executables of this build are: beside the one that runs the tests.
-    static let executable: FilePath = {
-        let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return FilePath(own ?? CommandLine.arguments[0]).removingLastComponent()
-            .appending("LogAppender")
-    }()
+    static let executable = FilePath(builtProgram("LogAppender"))
 
     /// Runs LogAppender, through `wrapper` if there is one (a command that runs its arguments).
     init(_ arguments: [String], wrapper: [String] = []) throws {
-        let command = wrapper + [HelperProcess.executable.string] + arguments
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
-        process.standardOutput = output
-        process.standardInput = input
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        process = try ChildProcess(
+            wrapper + [HelperProcess.executable.string] + arguments, input: .pipe)
     }
 
-    var pid: Int32 { process.processIdentifier }
+    var pid: Int32 { process.pid }
 
     /// The next line it prints; nil when it has ended and there is none.
     func line() -> String? {
@@ -36,7 +24,7 @@ final class HelperProcess {
                 defer { rest.removeFirst(end + 1) }
                 return String(decoding: rest[..<end], as: UTF8.self)
             }
-            let more = output.fileHandleForReading.availableData
+            let more = process.readOutput()
             // A line without its end was never said.
             if more.isEmpty { return nil }
             rest += more
@@ -50,16 +38,12 @@ final class HelperProcess {
         return lines
     }
 
-    func kill() { _ = Glibc.kill(process.processIdentifier, SIGKILL) }
+    func kill() { process.signal(SIGKILL) }
 
     /// Ends its standard input.
-    func endInput() { try? input.fileHandleForWriting.close() }
+    func endInput() { process.endInput() }
 
     /// Waits for its end and gives the exit code, or the negative number of the signal.
     @discardableResult
-    func wait() -> Int32 {
-        process.waitUntilExit()
-        return process.terminationReason == .exit
-            ? process.terminationStatus : -process.terminationStatus
-    }
+    func wait() -> Int32 { process.wait().code }
 }
