@@ -80,6 +80,16 @@ package final class Gate: Sendable {
     }
 }
 
+/// Waits, and lets other tasks of the pool run meanwhile; false if `seconds` pass first.
+package func eventually(_ seconds: Double = 60, _ condition: () -> Bool) async -> Bool {
+    let deadline = Event.deadline(seconds)
+    while !condition() {
+        if DispatchTime.now().uptimeNanoseconds > deadline { return false }
+        await Task.yield()
+    }
+    return true
+}
+
 /// Waits for what nobody announces; false if `seconds` pass first.
 package func comesTrue(_ seconds: Double = 30, _ condition: () -> Bool) -> Bool {
     let deadline = Event.deadline(seconds)

@@ -100,6 +100,90 @@ import WALTestSupport
         held.fixture.host.shutdown()
     }
 
+    /// Tasks that wait for one commit, too few or enough to be told by jobs.
+    @Test(arguments: [7, 8, 9, 64]) func tasksOfACommitAreAllTold(count: Int) async throws {
+        let fixture = LogFixture(threads: 2)
+        let log = try fixture.open()
+        let sync = Gate()
+        fixture.disk.follow { call in
+            if call.operation == .sync, call.name == SegmentName.activeName { sync.pass() }
+            return nil
+        }
+        let ids = Observed<[UInt64]>([])
+        let tasks = (0..<count).map { number in
+            Task.detached {
+                let payload = Array("\(number)".utf8)
+                let id = try await log.append(Message(payload: payload.span.bytes))
+                ids.update { $0.append(id.rawValue) }
+            }
+        }
+        #expect(await eventually { log.core.state.withLock { $0.nextID } == UInt64(count) })
+        #expect(ids.value.isEmpty)
+        sync.open()
+        for task in tasks { try await task.value }
+        #expect(ids.value.sorted() == (0..<UInt64(count)).map { $0 })
+        try log.close()
+        fixture.host.shutdown()
+    }
+
+    @Test func severalThreadsTellAllTasksBetweenThem() {
+        let tickets = (0..<1000).map { _ in AppendTicket() }
+        let tasks = WaitingTasks(
+            tickets.enumerated().map { index, ticket in
+                CompletionRun(completion: .ticket(ticket), first: UInt64(index), count: 1)
+            })
+        #expect(!tasks.areTaken && tickets.allSatisfy { !$0.hasEnded })
+        let threads = (0..<3).map { _ in OwnedThread { tasks.tell() } }
+        for thread in threads { thread.join() }
+        #expect(tasks.areTaken && tickets.allSatisfy { $0.hasEnded })
+    }
+
+    /// A pool that is busy runs no job: the committer, or closing, tells those whom none has come to.
+    @Test func tasksAreToldThoughNoJobRuns() throws {
+        let fixture = LogFixture(threads: 0)
+        let log = try fixture.open()
+        let tickets = (0..<40).map { _ in AppendTicket() }
+        try log.core.state.withLock { (state) throws(LogError) in
+            for ticket in tickets {
+                let payload: [UInt8] = [1]
+                try log.core.stage(
+                    Message(payload: payload.span.bytes), .ticket(ticket), &state)
+            }
+        }
+        try log.close()
+        // One that a job has taken is told by it, in a moment.
+        #expect(comesTrue { tickets.allSatisfy { $0.hasEnded } })
+        #expect(log.durable.upperBound == MessageID(40))
+    }
+
+    /// The same when the commit fails: nobody waits for ever, and nobody is told otherwise.
+    @Test func tasksOfAFailedCommitAreAllTold() async throws {
+        let fixture = LogFixture(threads: 2)
+        let log = try fixture.open()
+        fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        let outcomes = await withTaskGroup(of: LogError?.self) { group in
+            for number in 0..<40 {
+                group.addTask {
+                    let payload = Array("\(number)".utf8)
+                    do throws(LogError) {
+                        _ = try await log.append(Message(payload: payload.span.bytes))
+                        return nil
+                    } catch { return error }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(outcomes.count == 40)
+        for outcome in outcomes {
+            guard case .poisoned = outcome else {
+                Issue.record("\(String(describing: outcome))")
+                continue
+            }
+        }
+        try? log.close()
+        fixture.host.shutdown()
+    }
+
     @Test func aThousandCallersOfManyThreadsAreToldInOrder() throws {
         let fixture = LogFixture(threads: 3)
         let log = try fixture.open()

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Unchecked: the task writes `continuation` before it says `waiting`, the teller `result` before
 /// it says `done`; each reads the other's only after it has seen that said.
-final class AppendTicket: @unchecked Sendable {
+@safe final class AppendTicket: @unchecked Sendable {
     typealias Outcome = Result<MessageID, LogError>
 
     private enum Stage {
@@ -14,25 +14,27 @@ final class AppendTicket: @unchecked Sendable {
         static let done: UInt8 = 2
     }
     private let stage = Atomic<UInt8>(Stage.open)
-    private var continuation: CheckedContinuation<Outcome, Never>?
+    private var continuation: UnsafeContinuation<Outcome, Never>?
     private var result: Outcome?
+
+    var hasEnded: Bool { stage.load(ordering: .acquiring) == Stage.done }
 
     /// Called once.
     func finish(_ result: Outcome) {
         self.result = result
         let before = stage.exchange(Stage.done, ordering: .acquiringAndReleasing)
-        if before == Stage.waiting { continuation.take()?.resume(returning: result) }
+        if before == Stage.waiting { unsafe continuation.take()?.resume(returning: result) }
     }
 
     /// Called once.
     func value() async throws(LogError) -> MessageID {
-        let result = await withCheckedContinuation { continuation in
-            self.continuation = continuation
+        let result = unsafe await withUnsafeContinuation { continuation in
+            unsafe self.continuation = continuation
             let (isWaiting, _) = stage.compareExchange(
                 expected: Stage.open, desired: Stage.waiting, ordering: .acquiringAndReleasing)
             guard !isWaiting, let result = self.result else { return }
-            self.continuation = nil
-            continuation.resume(returning: result)
+            unsafe self.continuation = nil
+            unsafe continuation.resume(returning: result)
         }
         return try result.get()
     }

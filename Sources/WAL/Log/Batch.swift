@@ -19,7 +19,7 @@ extension AppendObserver {
 }
 
 /// Whom to tell how an append ended.
-enum Completion {
+enum Completion: Sendable {
     case callback(@Sendable (Result<MessageID, LogError>) -> Void)
     /// A task.
     case ticket(AppendTicket)
@@ -74,6 +74,12 @@ final class Batch: @unchecked Sendable {
         try file.writeAll(content.bytes, at: offset)
     }
 
+    /// Takes the callers out, if they are tasks, all of them, and at least so many.
+    func takeTasks(atLeast limit: Int) -> WaitingTasks? {
+        guard content.hasOnlyTasks, content.runs.count >= limit else { return nil }
+        return WaitingTasks(content.takeRuns())
+    }
+
     /// Callers that have not been told.
     var callersLeft: Int { content.runs.count - content.told }
 
@@ -113,7 +119,7 @@ final class Batch: @unchecked Sendable {
 }
 
 /// Consecutive appends of one caller: one entry for many messages.
-private struct CompletionRun {
+struct CompletionRun: Sendable {
     var completion: Completion
     var first: UInt64
     var count: Int
@@ -133,6 +139,7 @@ private struct BatchContent: ~Copyable {
     var frames: UInt32 = 0
     var opensSegment = false
     var isClosed = false
+    var hasOnlyTasks = true
 
     mutating func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
         bytes.reset(keepingAtMost: Batch.keptBytes)
@@ -150,6 +157,15 @@ private struct BatchContent: ~Copyable {
     mutating func forgetRuns() {
         runs.removeAll(keepingCapacity: runs.count <= 4096)
         told = 0
+        hasOnlyTasks = true
+    }
+
+    /// Takes the runs out, and makes room for as many.
+    mutating func takeRuns() -> [CompletionRun] {
+        var taken: [CompletionRun] = []
+        taken.reserveCapacity(min(runs.count, 4096))
+        swap(&taken, &runs)
+        return taken
     }
 
     mutating func add(
@@ -188,6 +204,7 @@ private struct BatchContent: ~Copyable {
     }
 
     private mutating func note(_ completion: Completion) {
+        if case .ticket = completion {} else { hasOnlyTasks = false }
         if case .observer(let observer, let tag) = completion, let last = runs.last,
             case .observer(let before, let lastTag) = last.completion, before === observer,
             lastTag == tag

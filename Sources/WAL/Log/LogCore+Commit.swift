@@ -8,9 +8,14 @@ extension LogCore {
 
     /// A committer has been told that there is something to commit.
     func commitScheduled() {
-        for _ in 0..<LogCore.commitsPerTurn {
-            guard commitNext() else { return }
+        var next = takeBatch()
+        for _ in 1..<LogCore.commitsPerTurn {
+            guard let (batch, writer) = next else { return }
+            let isOpen = commit(batch, writer)
+            next = isOpen.map { putBackOrTake($0) } ?? takeBatch()
         }
+        guard let (batch, writer) = next else { return }
+        if let writer = commit(batch, writer) { putBack(writer) }
         host.schedule(self)
     }
 
@@ -18,7 +23,8 @@ extension LogCore {
     /// look again when done.
     func commitNext() -> Bool {
         guard let (batch, writer) = takeBatch() else { return false }
-        return commit(batch, writer)
+        if let writer = commit(batch, writer) { putBack(writer) }
+        return true
     }
 
     /// Commits one batch on the calling thread, which has found that nobody is at work.
@@ -31,6 +37,18 @@ extension LogCore {
         }
         if let idleFrom { host.watchIdle(self, deadline: idleFrom) }
         if !isDone { host.schedule(self) }
+    }
+
+    /// The next batch for the one who has the writer. Without one, or if somebody waits for the
+    /// writer, it goes back. Once per commit, and in one go: those who append want the lock, too.
+    private func putBackOrTake(_ writer: SegmentWriter) -> (Batch, SegmentWriter)? {
+        let batch = state.withLock { state -> Batch? in
+            guard case .open = state.phase, !state.isDropping else { return nil }
+            return state.pending.popFirst()
+        }
+        if let batch { return (batch, writer) }
+        putBack(writer)
+        return takeBatch()
     }
 
     /// The oldest batch with the writer; without one, the log is not scheduled any more.
@@ -62,8 +80,9 @@ extension LogCore {
         return idleDeadline(state)
     }
 
-    /// Writes, forces, publishes and completes a batch that was taken out with the writer.
-    func commit(_ batch: Batch, _ taken: SegmentWriter) -> Bool {
+    /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives the
+    /// writer; nil if the commit failed, and the writer was put back.
+    private func commit(_ batch: Batch, _ taken: SegmentWriter) -> SegmentWriter? {
         var writer = taken
         do {
             try unparkIfNeeded(&writer)
@@ -71,18 +90,31 @@ extension LogCore {
             try write(batch, &writer)
         } catch {
             fail(batch, &writer, error)
-            return true
+            return nil
         }
         let now = System.monotonic()
-        let wakes = state.withLock { state in
+        let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
+        let (wakes, hasMore) = state.withLock { state in
             publish(batch, writer, &state)
             state.lastCommit = now
             state.markFailed = false
-            return takeWatchers(&state) + takeSpaceWaiters(&state)
+            if let tasks {
+                while let before = state.tasks.first, before.tasks == nil {
+                    _ = state.tasks.popFirst()
+                }
+                state.tasks.append(WaitingTasks.Reference(tasks: tasks))
+                if state.spare == nil { state.spare = batch }
+            }
+            return (takeWatchers(&state) + takeSpaceWaiters(&state), !state.pending.isEmpty)
         }
-        complete(Ending(batches: [batch], failure: nil, wakes: wakes))
-        putBack(writer)
-        return true
+        if let tasks {
+            tasks.startJobs()
+            for wake in wakes { wake() }
+            if !hasMore { tellUntilMoreWaits(tasks) }
+        } else {
+            complete(Ending(batches: [batch], failure: nil, wakes: wakes))
+        }
+        return writer
     }
 
     /// Sealing needs descriptors; where none is left, idle logs give theirs up.

@@ -72,6 +72,7 @@ extension LogCore {
 
     /// Takes the descriptors of a parked log again, and makes sure that the log is as it was left.
     func unparkIfNeeded(_ writer: inout SegmentWriter) throws(SegmentWriter.Failure) {
+        guard writer.file == nil else { return }
         let parked = state.withLock { $0.parked }
         guard let parked else { return }
         let path = SegmentName.active.path(in: directory)
@@ -184,12 +185,16 @@ extension LogCore {
 
     private func release(_ writer: inout SegmentWriter) {
         writer.park()?.close()
-        let (lock, watchers, space) = state.withLock { state in
+        let (lock, watchers, space, tasks) = state.withLock { state in
             state.phase = .closed
-            return (state.lock.take(), takeWatchers(&state), takeSpaceWaiters(&state))
+            defer { state.tasks = Fifo() }
+            return (state.lock.take(), takeWatchers(&state), takeSpaceWaiters(&state), state.tasks)
         }
         state.broadcast()
         lock?.release()
+        // Whom no job has come to: the pool may be busy, with this very call for one.
+        var rest = tasks
+        while let waiting = rest.popFirst() { waiting.tasks?.tell() }
         for wake in watchers { wake() }
         for wake in space { wake() }
     }

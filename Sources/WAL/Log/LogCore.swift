@@ -28,6 +28,8 @@ final class LogCore: Sendable {
         var endings = Fifo<Ending>()
         /// Somebody is telling them, or has been asked to.
         var isTelling = false
+        /// Tasks whose commits have ended, which jobs of their pool tell.
+        var tasks = Fifo<WaitingTasks.Reference>()
         /// Bytes staged and not durable yet.
         var pendingBytes = 0
         /// Whether a committer has been told, or is at work.

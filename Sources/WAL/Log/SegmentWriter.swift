@@ -17,8 +17,9 @@ struct SegmentWriter: Sendable {
     private static let busyBytes: UInt64 = 32 << 10
     /// The first preallocation; each next one doubles the file, up to the segment size.
     private static let firstPreallocation: UInt64 = 128 << 10
-    /// Zeros written with one commit, so that no commit waits for many megabytes of them.
-    private static let zerosPerCommit: UInt64 = 1 << 20
+    /// Zeros written with one commit, so that none waits for many of them, and only when fewer than
+    /// a quarter of that are left: the writes of a doubling are spread over the commits that use it.
+    private static let zerosPerCommit: UInt64 = 256 << 10
 
     let directory: FilePath
     let disk: any Disk
@@ -151,7 +152,7 @@ struct SegmentWriter: Sendable {
             zeroGoal = min(max(SegmentWriter.firstPreallocation, end * 2), segmentBytes)
         }
         let from = max(zeroedTo, end)
-        guard from < zeroGoal, from < end + SegmentWriter.zerosPerCommit else { return }
+        guard from < zeroGoal, from < end + SegmentWriter.zerosPerCommit / 4 else { return }
         let count = Int(min(zeroGoal - from, SegmentWriter.zerosPerCommit))
         do {
             try Zeros.write(count, to: file, at: from)

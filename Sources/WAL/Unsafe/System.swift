@@ -208,7 +208,13 @@ extension FileStatus {
         self.value = value
         unsafe mutex = .allocate(capacity: 1)
         unsafe condition = .allocate(capacity: 1)
-        unsafe pthread_mutex_init(mutex, nil)
+        var kind = pthread_mutexattr_t()
+        unsafe pthread_mutexattr_init(&kind)
+        // What is done under a lock takes less than a microsecond, mostly; to sleep and be woken
+        // takes ten. So a thread looks a while whether the lock is given up before it sleeps.
+        unsafe pthread_mutexattr_settype(&kind, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
+        unsafe pthread_mutex_init(mutex, &kind)
+        unsafe pthread_mutexattr_destroy(&kind)
         var attributes = pthread_condattr_t()
         unsafe pthread_condattr_init(&attributes)
         // Deadlines are monotonic: setting the wall clock must neither stall nor wake anybody.
