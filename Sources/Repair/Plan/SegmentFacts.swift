@@ -37,6 +37,10 @@ struct SegmentFacts: Sendable {
     /// The id behind the last frame that is kept.
     var keptNextID: UInt64 { runs.last?.nextID ?? firstID }
     var isSealed: Bool { name != .active }
+    /// Position of the first frame that is kept, its mark as a rule; that of offset 0 if none is.
+    var keptFrom: UInt64? { base.map { $0 &+ (runs.first?.start ?? 0) } }
+    /// Whether its mark is kept, so that its frames say where it begins.
+    var hasMark: Bool { runs.first.map { $0.start == 0 && $0.beginsWithMark } ?? false }
 }
 
 /// Collects what an examination keeps, run by run: memory grows with the number of damaged places,
