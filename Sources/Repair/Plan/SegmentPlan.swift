@@ -120,7 +120,7 @@ struct SegmentPlan {
                 add(filling)
                 return
             }
-            givesUpFrames = true
+            if !run.beginsWithMark { givesUpFrames = true }
             runs[0] = try withoutFirstFrame(run) ?? run
             if runs[0] == run { runs.removeFirst() }
         }
@@ -155,7 +155,7 @@ struct SegmentPlan {
         rest.start = start
         rest.firstID = second.fields.id
         rest.firstTimestamp = second.fields.timestamp
-        rest.beginsWithMark = second.isMark
+        rest.leadingMarks = run.leadingMarks > 1 ? run.leadingMarks - 1 : second.isMark ? 1 : 0
         return rest
     }
 

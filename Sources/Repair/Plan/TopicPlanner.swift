@@ -69,6 +69,9 @@ struct TopicPlanner {
         _ outcome: inout Outcome, _ facts: [SegmentFacts], _ found: Examination
     ) throws(DiskError) {
         var facts = facts
+        for index in facts.indices.dropFirst() where !facts[index].hasMark {
+            if let end = facts[index - 1].keptEnd { facts[index].leaveOutMarks(before: end) }
+        }
         if let name = unneeded(facts) ?? SegmentConflict.stranger(facts) {
             return drop(name, facts, &outcome)
         }
@@ -98,8 +101,8 @@ struct TopicPlanner {
     private func unneeded(_ facts: [SegmentFacts]) -> SegmentName? {
         for (segment, next) in zip(facts, facts.dropFirst())
         where segment.keptNextID == segment.firstID && next.firstID == segment.firstID {
-            if let from = segment.base, let last = segment.runs.last, let behind = next.keptFrom,
-                SegmentStart.room(from: from &+ last.end, to: behind) == nil
+            if let end = segment.keptEnd, let behind = next.keptFrom,
+                SegmentStart.room(from: end, to: behind) == nil
             {
                 return segment.name
             }
@@ -137,10 +140,10 @@ struct TopicPlanner {
 
     /// Where the later one's mark is gone, its beginning is chosen so that it does not.
     private func beginsBeforeEnd(_ earlier: SegmentFacts, _ later: SegmentFacts) -> Bool {
-        guard later.hasMark, let from = earlier.base, let position = later.base,
-            let last = earlier.runs.last
-        else { return false }
-        return SegmentStart.room(from: from &+ last.end, to: position) == nil
+        guard later.hasMark, let end = earlier.keptEnd, let position = later.base else {
+            return false
+        }
+        return SegmentStart.room(from: end, to: position) == nil
     }
 
     // MARK: Mending
@@ -189,9 +192,9 @@ struct TopicPlanner {
             // A first segment of which nothing is kept begins where it suits the next one.
             if index == 0, segment.runs.isEmpty, facts.count > 1 { start.base = nil }
             starts.append(start)
-            if let from = segment.base, let last = segment.runs.last {
+            if let end = segment.keptEnd, let last = segment.runs.last {
                 before = .init(
-                    position: from &+ last.end, nextID: last.nextID, endsInLost: last.endsInLost)
+                    position: end, nextID: last.nextID, endsInLost: last.endsInLost)
             } else {
                 before = start.base.map { base in
                     .init(
