@@ -48,9 +48,7 @@ import WALTestSupport
         }
     }
 
-    // Not salvage: a repair still gives up a segment whose bytes are shifted from its beginning on,
-    // and mutations find such.
-    @Test(arguments: FuzzTarget.allCases.filter { $0 != .salvage })
+    @Test(arguments: FuzzTarget.allCases)
     func mendedMutationsBreakNothing(_ target: FuzzTarget) {
         // The same each time, so that a change shows; a new one in a long run.
         let seed = isLongRun ? UInt64.random(in: 0 ... .max) : 1

@@ -46,44 +46,41 @@ enum SalvageTarget {
 
     /// The log that a repair leaves.
     private static func resultHolds(
-        _ outcome: Repair.Outcome, _ before: TopicReport, _ kept: [[UInt8]], _ storage: Storage
+        _ outcome: Repair.Outcome, _ before: TopicReport, _ kept: [KeptFrame], _ storage: Storage
     ) throws {
         let (after, left) = try inspect(storage)
         try require(
             after.exitBits.isEmpty && after.verdict <= .zeroTail,
             "\(after.verdict) after the repair: \(after.findings)")
         try require(after.nextID ?? 0 >= before.nextID ?? 0, "ids may be given out twice")
-        // Of segments with the same ids one has been set aside as a whole.
-        if before.findings.contains(where: { $0.kind == .segmentOverlap }) {
-            let known = Set(kept)
-            try require(left.allSatisfy(known.contains), "a frame that was never there")
+        let messages = kept.filter(\.isMessage)
+        let leftOver = left.filter(\.isMessage)
+        // Of segments with the same ids one has been set aside as a whole: what only the other one
+        // holds may come to light.
+        if before.segments.count > Set(before.segments.map(\.firstID)).count
+            || before.findings.contains(where: { $0.kind == .segmentOverlap })
+        {
             return
         }
-        // A gap that no frames fill exactly takes one of its neighbours with it, and says so.
-        let shortGaps = before.findings.filter(cannotBeFilled).count
-        if left == kept { return }
-        var rest = left[...]
-        for frame in kept where rest.first == frame { rest.removeFirst() }
+        var rest = leftOver[...]
+        for frame in messages where rest.first?.bytes == frame.bytes { rest.removeFirst() }
+        try require(rest.isEmpty, "a message that the check does not show")
+        let missing = messages.count - leftOver.count
         try require(
-            rest.isEmpty && kept.count - left.count <= shortGaps
-                && outcome.bits.contains(.messagesLost),
-            "\(kept.count) messages were whole, \(left.count) are left")
-    }
-
-    /// Whether `lost` frames and marks cannot be as long as a damaged place: every other frame
-    /// keeps its offset. Only bytes that never belonged there make such a place.
-    private static func cannotBeFilled(_ finding: Finding) -> Bool {
-        guard finding.severity == .damage, finding.length > 0 else { return false }
-        guard let lost = finding.lost else { return finding.length % 38 != 0 }
-        return finding.length < (lost.count == 1 ? 38 : 46)
+            missing == 0 || outcome.bits.contains(.messagesLost), "gave up messages in silence")
+        let excused = KeptFrame.excused(kept)
+        try require(
+            missing <= excused,
+            "\(messages.count) messages were whole, \(leftOver.count) are left, \(excused) of the "
+                + "missing ones could not be kept")
     }
 
     private static func target(_ storage: Storage) throws -> Target {
         try Target.resolve(data, dialect: .native, on: storage)
     }
 
-    /// The report, and the frames of all messages.
-    private static func inspect(_ storage: Storage) throws -> (TopicReport, [[UInt8]]) {
+    /// The report, and all frames.
+    private static func inspect(_ storage: Storage) throws -> (TopicReport, [KeptFrame]) {
         guard let topic = try target(storage).topics.first else {
             throw BrokenInvariant(text: "the topic is not found")
         }
@@ -94,9 +91,9 @@ enum SalvageTarget {
     }
 
     private final class Witness: SurveyVisitor {
-        var frames: [[UInt8]] = []
+        var frames: [KeptFrame] = []
         func frame(_ frame: DecodedFrame, bytes: RawSpan, file: String, at offset: UInt64) {
-            if frame.isMessage { frames.append(bytes.copied()) }
+            frames.append(KeptFrame(frame, bytes.copied(), file))
         }
         func frame(go message: borrowing GoMessage) {}
         func finding(_ finding: Finding) {}

@@ -7,8 +7,10 @@ import WALTestSupport
 @testable import WAL
 
 /// A log of a few segments, damaged at random, and what is known of what was written to it.
+///
+/// It judges by the bytes that it wrote and where it wrote them, and reads no frame.
 struct DamagedLog {
-    /// A message where it was written.
+    /// A frame where it was written.
     struct Written {
         var file: String
         var range: Range<Int>
@@ -17,22 +19,29 @@ struct DamagedLog {
         /// How many ids it takes: 0 for a mark.
         var ids: UInt64
         var commit: UInt64
-        var payload: [UInt8]
+        /// Nil for a mark and a `lost` frame.
+        var payload: [UInt8]?
     }
 
-    private(set) var files: [(name: String, bytes: [UInt8])] = []
+    var files: [(name: String, bytes: [UInt8])] = []
     private(set) var written: [Written] = []
+    /// The files as they were.
+    private(set) var originals: [(name: String, bytes: [UInt8])] = []
     private(set) var acked: UInt64?
     /// What was done, for the report of a failure.
-    private(set) var story: [String] = []
+    var story: [String] = []
     /// Files that hold whole frames of other places.
-    private var strangers: Set<String> = []
-    /// The last file, that is appended to.
-    private var active: Int { files.count - 1 }
+    var strangers: Set<String> = []
+    /// By how many bytes the frames of a file stand further on than they were written, where its
+    /// very beginning was changed.
+    var moved: [String: Int] = [:]
+    /// A segment holds the one before it as well, whole.
+    var holdsTwo = false
 
     init(seed: UInt64) {
         var random = Seeded(seed)
         build(&random)
+        originals = files
         let number = Int.random(in: 1...4, using: &random)
         let count = number == 4 ? Int.random(in: 2...8, using: &random) : 1
         for _ in 0..<count { damage(&random, isOnlyOne: count == 1) }
@@ -41,12 +50,19 @@ struct DamagedLog {
     // MARK: Writing
 
     private mutating func build(_ random: inout Seeded) {
-        var segment = SegmentBuilder(base: UInt64.random(in: 0..<1 << 62, using: &random))
+        // A log whose first segments were dropped begins with another id.
+        let first = Int.random(in: 0..<4, using: &random) == 0 ? UInt64(1000) : 0
+        var segment = SegmentBuilder(
+            firstID: first, base: UInt64.random(in: 0..<1 << 62, using: &random))
         let count = Int.random(in: 1...3, using: &random)
         for number in 0..<count {
             for _ in 0..<Int.random(in: 0...8, using: &random) {
                 segment.add(commit(&random, segment.bytes))
-                if Int.random(in: 0..<5, using: &random) == 0 { segment.addMark() }
+                switch Int.random(in: 0..<20, using: &random) {
+                case 0...3: segment.addMark()
+                case 4: segment.addLost(UInt64.random(in: 1...5, using: &random))
+                default: break
+                }
             }
             let isLast = number == count - 1
             if segment.nextID == segment.firstID, !isLast {
@@ -60,157 +76,91 @@ struct DamagedLog {
                     Written(
                         file: name, range: frame.range, frame: Array(segment.bytes[frame.range]),
                         id: frame.id, ids: frame.ids, commit: frame.commit,
-                        payload: frame.message?.payload ?? []))
+                        payload: frame.message?.payload))
             }
             segment = segment.next()
         }
         let next = written.last.map { $0.id + $0.ids } ?? 0
-        if next > 0, Int.random(in: 0..<3, using: &random) == 0 {
-            acked = UInt64.random(in: 0..<next, using: &random)
+        if next > first, Int.random(in: 0..<3, using: &random) == 0 {
+            acked = UInt64.random(in: first..<next, using: &random)
         }
     }
 
     private func commit(_ random: inout Seeded, _ sofar: [UInt8]) -> [TestMessage] {
-        (0..<Int.random(in: 1...4, using: &random)).map { _ in
-            switch Int.random(in: 0..<8, using: &random) {
+        (0..<Int.random(in: 1...8, using: &random)).map { _ in
+            switch Int.random(in: 0..<10, using: &random) {
             case 0: return TestMessage([])
             case 1: return TestMessage([UInt8](repeating: 0, count: 60))
             case 2: return TestMessage(Array(sofar.suffix(300)))
-            case 3:
+            case 3, 4:
+                let key = random.bytes(Int.random(in: 1...300, using: &random))
+                let value = random.bytes(Int.random(in: 0...100, using: &random))
                 return TestMessage(
-                    random.bytes(20), key: random.bytes(5), headers: [MessageHeader("a", "b")])
+                    random.bytes(20), key: key,
+                    headers: [MessageHeader("a", "b"), MessageHeader(name: [1], value: value)])
+            case 5 where Bool.random(using: &random):
+                // Larger than a page.
+                return TestMessage(random.bytes(Int.random(in: 3000...9000, using: &random)))
             default:
                 return TestMessage(random.bytes(Int.random(in: 1...200, using: &random)))
             }
         }
     }
 
-    // MARK: Damaging
-
-    private mutating func damage(_ random: inout Seeded, isOnlyOne: Bool) {
-        let file = Int.random(in: 0..<files.count, using: &random)
-        let size = files[file].bytes.count
-        guard size > 0 else { return }
-        let frames = written.filter { $0.file == files[file].name && $0.range.upperBound <= size }
-        guard let frame = frames.randomElement(using: &random) else { return }
-        let range = frame.range
-        let kind = Int.random(in: 0..<16, using: &random)
-        story.append("\(kind) in \(files[file].name) of \(size) near \(range)")
-        if [6, 10, 12, 13].contains(kind) { strangers.insert(files[file].name) }
-        switch kind {
-        case 0, 1, 2:
-            let field =
-                [0, 4, 12, 20, 28, 32, 34, range.count - 4, range.count - 1]
-                .filter { $0 < range.count }.randomElement(using: &random) ?? 0
-            files[file].bytes[range.lowerBound + field] ^=
-                1 << UInt8.random(in: 0..<8, using: &random)
-        case 3: fill(file, range, random.bytes(range.count))
-        case 4: fill(file, range, [UInt8](repeating: 0, count: range.count))
-        case 5: fill(file, page(size, &random), [UInt8](repeating: 0, count: 4096))
-        case 6:
-            // A page that was written twice.
-            let page = page(size, &random)
-            let other = self.page(size, &random)
-            fill(file, other, Array(files[file].bytes[page]))
-        case 7: files[file].bytes += random.bytes(Int.random(in: 1...500, using: &random))
-        case 8: files[file].bytes += [UInt8](repeating: 0, count: 700)
-        case 9:
-            let values: [UInt32] = [0, 1, 33, 34, 4_194_300, 4_194_301, .max]
-            let value = values.randomElement(using: &random) ?? 0
-            fill(file, range.lowerBound..<range.lowerBound + 4, value.littleEndianBytes)
-        case 10: swap(file, frame, &random)
-        case 11: files[file].bytes.removeLast(Int.random(in: 1...size, using: &random))
-        case 12:
-            // An earlier life: frames that are whole and stand somewhere else.
-            let tail = Array(files[file].bytes[range.lowerBound...])
-            files[file].bytes += tail
-        case 13:
-            // Logs put together.
-            let other = files[Int.random(in: 0..<files.count, using: &random)].bytes
-            files[file].bytes += other
-        case 14 where isOnlyOne && range.lowerBound > 38:
-            // Another life's frame, right in every other way. Where nothing else says more it
-            // is believed: so nothing else is damaged, and the frame behind the mark is not.
-            var stale = RawFrame(
-                id: frame.id, position: UInt64.random(in: 0...1 << 62, using: &random))
-            stale.body = random.bytes(range.count - 38)
-            fill(file, range, stale.bytes)
-        default:
-            let at = Int.random(in: 0..<size, using: &random)
-            fill(file, at..<min(size, at + 37), random.bytes(37))
-        }
-    }
-
-    private func page(_ size: Int, _ random: inout Seeded) -> Range<Int> {
-        let bytes = [64, 512, 4096].randomElement(using: &random) ?? 64
-        let start = Int.random(in: 0..<size, using: &random) / bytes * bytes
-        return start..<min(start + bytes, size)
-    }
-
-    private mutating func fill(_ file: Int, _ range: Range<Int>, _ bytes: [UInt8]) {
-        for (at, byte) in zip(range, bytes) where at < files[file].bytes.count {
-            files[file].bytes[at] = byte
-        }
-    }
-
-    /// Two frames of the same size change places, or neighbours of any size.
-    private mutating func swap(_ file: Int, _ frame: Written, _ random: inout Seeded) {
-        let others = written.filter {
-            $0.file == frame.file && $0.range.lowerBound > frame.range.lowerBound
-                && ($0.range.count == frame.range.count
-                    || $0.range.lowerBound == frame.range.upperBound)
-                && $0.range.upperBound <= files[file].bytes.count
-        }
-        guard let other = others.randomElement(using: &random) else { return }
-        let mine = Array(files[file].bytes[frame.range])
-        let theirs = Array(files[file].bytes[other.range])
-        if frame.range.count == other.range.count {
-            fill(file, frame.range, theirs)
-            fill(file, other.range, mine)
-        } else {
-            fill(file, frame.range.lowerBound..<other.range.upperBound, theirs + mine)
-        }
-    }
-
     // MARK: What has to come out
+
+    private func bytes(_ name: String) -> [UInt8] { files.first { $0.name == name }?.bytes ?? [] }
 
     /// Frames that stand, whole, where they were written.
     var whole: [Written] {
-        written.filter { frame in
-            guard let file = files.first(where: { $0.name == frame.file }),
-                file.bytes.count >= frame.range.upperBound
+        var held: [String: [UInt8]] = [:]
+        for file in files where !isUnmade(file) { held[file.name] = file.bytes }
+        return written.filter { frame in
+            let start = frame.range.lowerBound + (moved[frame.file] ?? 0)
+            guard let bytes = held[frame.file], start >= 0,
+                start + frame.frame.count <= bytes.count
             else { return false }
-            return Array(file.bytes[frame.range]) == frame.frame
+            return bytes[start..<start + frame.frame.count].elementsEqual(frame.frame)
         }
+    }
+
+    /// A `segment.log` whose making was not finished: it holds nothing.
+    private func isUnmade(_ file: (name: String, bytes: [UInt8])) -> Bool {
+        file.name == SegmentName.activeName && file.bytes.count <= 38
+            && !hasMark(file.name, file.bytes)
+    }
+
+    private func hasMark(_ name: String, _ bytes: [UInt8]) -> Bool {
+        guard let mark = written.first(where: { $0.file == name }), bytes.count >= 38 else {
+            return false
+        }
+        return bytes[..<38].elementsEqual(mark.frame)
     }
 
     /// The first id that nothing proves durable: by the frames that are whole, by the names, by
     /// the acknowledgement.
     var durableBelow: UInt64 {
         var bound = acked.map { $0 + 1 } ?? 0
-        for frame in whole { bound = max(bound, frame.ids == 0 ? frame.id : frame.commit) }
         for file in files {
             if case .sealed(let first)? = SegmentName(file.name) { bound = max(bound, first) }
         }
-        for frame in whole where frame.file != SegmentName.activeName {
-            bound = max(bound, frame.id + frame.ids)
+        for frame in whole {
+            bound = max(bound, frame.ids == 0 ? frame.id : frame.commit)
+            if frame.file != SegmentName.activeName { bound = max(bound, frame.id + frame.ids) }
         }
         return bound
     }
 
-    /// The messages that any repair has to keep: whole, in place, and not part of a torn commit.
-    var mustKeep: [UInt64: [UInt8]] {
+    /// The frames that any repair has to keep: whole, in place, and not part of a torn commit.
+    var mustKeep: [Written] {
         let bound = durableBelow
         let whole = whole
-        var kept: [UInt64: [UInt8]] = [:]
-        for frame in whole where frame.id < bound && frame.ids > 0 {
-            kept[frame.id] = frame.payload
-        }
+        let there = Set(whole.map { "\($0.file) \($0.range)" })
+        var kept = whole.filter { $0.id < bound && $0.payload != nil }
         // Behind that nothing is proved: what stands before the first tear, marks counted.
         for frame in written where frame.id >= bound {
-            guard whole.contains(where: { $0.range == frame.range && $0.file == frame.file })
-            else { break }
-            if frame.ids > 0 { kept[frame.id] = frame.payload }
+            guard there.contains("\(frame.file) \(frame.range)") else { break }
+            if frame.payload != nil { kept.append(frame) }
         }
         return kept
     }
@@ -222,17 +172,49 @@ struct DamagedLog {
         return story.count > 1 && !strangers.subtracting(marks).isEmpty
     }
 
-    /// Every payload by id.
-    var payloads: [UInt64: [UInt8]] {
-        Dictionary(
-            written.filter { $0.ids > 0 }.map { ($0.id, $0.payload) },
-            uniquingKeysWith: { first, _ in first })
-    }
-
     /// Whether a message that was known durable is not whole any more.
     var losesDurable: Bool {
-        let there = Set(whole.filter { $0.ids > 0 }.map(\.id))
+        let there = Set(whole.map { "\($0.file) \($0.range)" })
         let bound = durableBelow
-        return written.contains { $0.ids > 0 && $0.id < bound && !there.contains($0.id) }
+        return written.contains {
+            $0.ids > 0 && $0.id < bound && !there.contains("\($0.file) \($0.range)")
+        }
+    }
+
+    /// Whether the log has lost its very beginning: nothing says how many messages stood there.
+    var isWithoutBeginning: Bool {
+        guard let first = files.first, !hasMark(first.name, first.bytes) else { return false }
+        return SegmentName(first.name) == .active
+    }
+
+    /// Whether the last segment holds marks only, and another one than its own stands first: it may
+    /// be taken for its own.
+    var mayBeTorn: Bool {
+        guard let active = files.last, !hasMark(active.name, active.bytes) else { return false }
+        return written.contains { $0.ids == 0 && active.bytes.starts(with: $0.frame) }
+            && !written.contains { $0.file == active.name && $0.ids > 0 }
+    }
+
+    /// What a check has to say, by the verdict table.
+    var verdict: Verdict {
+        if holdsTwo { return .damaged }
+        for (file, original) in zip(files, originals.dropLast()) where file.bytes != original.bytes
+        {
+            return .damaged
+        }
+        guard let active = files.last else { return .clean }
+        let bound = durableBelow
+        let frames = written.filter { $0.file == active.name }
+        if isUnmade(active) {
+            let isEmptyLog = files.count == 1
+            return bound > (isEmptyLog ? 0 : frames.first?.id ?? 0) ? .damaged : .clean
+        }
+        if !hasMark(active.name, active.bytes) { return .damaged }
+        let there = Set(whole.filter { $0.file == active.name }.map(\.range))
+        let torn = frames.first { !there.contains($0.range) }
+        if let torn, bound > torn.id { return .damaged }
+        let end = torn?.range.lowerBound ?? frames.last?.range.upperBound ?? 0
+        let rest = active.bytes[min(end, active.bytes.count)...]
+        return rest.isEmpty ? .clean : rest.allSatisfy { $0 == 0 } ? .zeroTail : .torn
     }
 }

@@ -17,8 +17,8 @@ struct SegmentConflict {
     /// they would go together without it: it is from another log.
     static func stranger(_ segments: [SegmentFacts]) -> SegmentName? {
         for index in segments.indices.dropFirst().dropLast() {
-            guard let before = segments[index - 1].base, let here = segments[index].base,
-                let behind = segments[index + 1].base
+            guard let before = segments[index - 1].base, let here = segments[index].keptFrom,
+                let behind = segments[index + 1].keptFrom
             else { continue }
             let end = before &+ (segments[index - 1].runs.last?.end ?? 0)
             if end <= behind, !(end <= here && here <= behind) { return segments[index].name }

@@ -12,9 +12,12 @@ struct KeptRun: Hashable, Sendable {
     var nextID: UInt64
     var firstTimestamp: UInt64
     var lastTimestamp: UInt64
-    var beginsWithMark: Bool
+    /// How many marks it begins with.
+    var leadingMarks: UInt64
     var endsInMark: Bool
     var endsInLost: Bool
+
+    var beginsWithMark: Bool { leadingMarks > 0 }
 }
 
 /// What an examination says about one segment, as far as a repair needs it.
@@ -37,6 +40,26 @@ struct SegmentFacts: Sendable {
     /// The id behind the last frame that is kept.
     var keptNextID: UInt64 { runs.last?.nextID ?? firstID }
     var isSealed: Bool { name != .active }
+    /// Position of the first frame that is kept, its mark as a rule; that of offset 0 if none is.
+    var keptFrom: UInt64? { base.map { $0 &+ (runs.first?.start ?? 0) } }
+    /// Position behind the last frame that is kept; nil if none is.
+    var keptEnd: UInt64? {
+        guard let base, let last = runs.last else { return nil }
+        return base &+ last.end
+    }
+    /// Leaves out marks that it begins with and that stand before a position: the segment before
+    /// has them as well.
+    mutating func leaveOutMarks(before position: UInt64) {
+        let mark = UInt64(FrameLayout.smallestFrame)
+        while let first = runs.first, first.beginsWithMark, let from = keptFrom, from < position {
+            runs[0].start += mark
+            runs[0].leadingMarks -= 1
+            if runs[0].start == first.end { runs.removeFirst() }
+        }
+    }
+
+    /// Whether its mark is kept, so that its frames say where it begins.
+    var hasMark: Bool { runs.first.map { $0.start == 0 && $0.beginsWithMark } ?? false }
 }
 
 /// Collects what an examination keeps, run by run: memory grows with the number of damaged places,
@@ -53,10 +76,14 @@ final class KeptRuns: ExaminationVisitor {
 
     func frame(_ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64) {
         let end = offset + UInt64(frame.bytes)
-        if open?.end == offset, open?.nextID == frame.fields.id {
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        if let run = open, run.end == offset, run.nextID == frame.fields.id {
             open?.end = end
             open?.nextID = frame.nextID
             open?.lastTimestamp = frame.fields.timestamp
+            if frame.isMark, (end - run.start) == (run.leadingMarks + 1) * markBytes {
+                open?.leadingMarks += 1
+            }
             open?.endsInMark = frame.isMark
             open?.endsInLost = frame.lost != nil
             return
@@ -65,7 +92,7 @@ final class KeptRuns: ExaminationVisitor {
         open = KeptRun(
             start: offset, end: end, firstID: frame.fields.id, nextID: frame.nextID,
             firstTimestamp: frame.fields.timestamp, lastTimestamp: frame.fields.timestamp,
-            beginsWithMark: frame.isMark, endsInMark: frame.isMark,
+            leadingMarks: frame.isMark ? 1 : 0, endsInMark: frame.isMark,
             endsInLost: frame.lost != nil)
     }
 

@@ -7,8 +7,8 @@ struct SegmentPlan {
     enum End {
         /// A segment that begins with this id, and at this position if that is known.
         case joins(id: UInt64, position: UInt64?)
-        /// Nothing that was made.
-        case open
+        /// Nothing that was made. The log does not end below this id.
+        case open(nextID: UInt64)
     }
 
     /// It cannot be made to fit what stands behind it.
@@ -39,19 +39,19 @@ struct SegmentPlan {
     var endPosition: UInt64 { base &+ bytes }
 
     /// - Parameters:
-    ///   - base: position of offset 0 in the file to be.
+    ///   - start: where the file to be begins; its base is known.
     ///   - timestamp: that of the frame before, nanoseconds.
     init(
-        _ facts: SegmentFacts, _ content: PlannedContent, base: UInt64, timestamp: UInt64,
+        _ facts: SegmentFacts, _ content: PlannedContent, start: SegmentStart, timestamp: UInt64,
         on disk: any Disk, path: FilePath
     ) {
         self.facts = facts
         self.content = content
         self.disk = disk
         self.path = path
-        self.base = base
+        base = start.base ?? 0
         self.timestamp = timestamp
-        nextID = facts.firstID
+        nextID = start.firstID
         runs = facts.runs
     }
 
@@ -71,8 +71,8 @@ struct SegmentPlan {
         }
         switch end {
         case .joins(let id, let position): try join(id, position)
-        case .open:
-            loseTail(upTo: max(facts.nextID, nextID))
+        case .open(let floor):
+            loseTail(upTo: max(facts.nextID, nextID, floor))
             if !facts.isSealed { addClosingMark() }
         }
     }
@@ -80,15 +80,18 @@ struct SegmentPlan {
     // MARK: The beginning
 
     private mutating func begin() throws {
-        if let first = runs.first, first.start == 0, first.beginsWithMark { return }
+        if let first = runs.first, first.beginsWithMark, position(of: first.start) == base {
+            sourceEnd = first.start
+            return
+        }
         pieces.append(.marks(count: 1, at: place))
         bytes = UInt64(FrameLayout.smallestFrame)
         endsInMark = true
         sourceEnd = min(bytes, facts.size)
     }
 
-    /// How far frames move: 0 unless a segment's first bytes are gone or too many.
-    private var shift: UInt64 { (facts.base ?? base) &- base }
+    /// Position of what is at an offset of the source.
+    private func position(of offset: UInt64) -> UInt64 { (facts.base ?? base) &+ offset }
 
     private mutating func keep(_ run: KeptRun) {
         if case .kept(let offset, let count)? = pieces.last, offset + count == run.start {
@@ -109,15 +112,15 @@ struct SegmentPlan {
     /// Fills what is before the next run. Frames of that run give way where nothing else fits.
     private mutating func closeGap() throws {
         while let run = runs.first {
-            let target = run.start &+ shift
-            if target >= bytes, run.firstID >= nextID,
-                let filling = GapFill.pieces(
-                    bytes: target - bytes, ids: run.firstID - nextID, at: place)
+            if run.firstID >= nextID,
+                let room = SegmentStart.room(
+                    before: position(of: run.start), from: endPosition, in: facts),
+                let filling = GapFill.pieces(bytes: room, ids: run.firstID - nextID, at: place)
             {
                 add(filling)
                 return
             }
-            givesUpFrames = true
+            if !run.beginsWithMark { givesUpFrames = true }
             runs[0] = try withoutFirstFrame(run) ?? run
             if runs[0] == run { runs.removeFirst() }
         }
@@ -152,7 +155,7 @@ struct SegmentPlan {
         rest.start = start
         rest.firstID = second.fields.id
         rest.firstTimestamp = second.fields.timestamp
-        rest.beginsWithMark = second.isMark
+        rest.leadingMarks = run.leadingMarks > 1 ? run.leadingMarks - 1 : second.isMark ? 1 : 0
         return rest
     }
 
@@ -187,18 +190,18 @@ struct SegmentPlan {
         while true {
             guard id >= nextID else { throw DoesNotJoin() }
             let ids = id - nextID
-            let room = position.map { Int64(bitPattern: $0 &- endPosition) } ?? .max
-            guard room >= 0 else { throw DoesNotJoin() }
+            guard let room = position.map({ SegmentStart.room(from: endPosition, to: $0) }) ?? .max
+            else { throw DoesNotJoin() }
             if ids == 0 {
                 if room == 0 || position == nil || endsInLost { return }
-                if room <= Int64(FrameLayout.largestFrame),
-                    let marks = GapFill.pieces(bytes: UInt64(room), ids: 0, at: place)
+                if room <= UInt64(FrameLayout.largestFrame),
+                    let marks = GapFill.pieces(bytes: room, ids: 0, at: place)
                 {
                     add(marks)
                     return
                 }
-            } else if GapFill.fewestBytes(forIDs: ids) <= UInt64(room) {
-                lose(ids, room: UInt64(room))
+            } else if GapFill.fewestBytes(forIDs: ids) <= room {
+                lose(ids, room: room)
                 return
             }
             try dropLastFrame()
@@ -227,7 +230,7 @@ struct SegmentPlan {
             last = (walker.offset - UInt64(frame.bytes), frame)
         }
         // The mark at the beginning has to stay.
-        guard let last, last.offset > 0 else { throw DoesNotJoin() }
+        guard let last, bytes > UInt64(last.frame.bytes) else { throw DoesNotJoin() }
         pieces.removeLast()
         if last.offset > offset {
             pieces.append(.kept(offset: offset, bytes: last.offset - offset))

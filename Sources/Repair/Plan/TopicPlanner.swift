@@ -21,6 +21,9 @@ struct TopicPlanner {
         var torn: (offset: UInt64, position: UInt64)?
         /// A message that the examination would have kept cannot be.
         var losesMore = false
+        /// The log must not end below it: ids are not given out twice, those of messages that
+        /// had to be given up neither.
+        var nextID: UInt64 = 0
     }
 
     /// Each pass takes away or mends at least one thing; more than so many is a plan that does not
@@ -41,6 +44,7 @@ struct TopicPlanner {
                 return try isSound(outcome.topic) ? outcome : nil
             }
             if found.durableBelow > 0 { known = max(known ?? 0, found.durableBelow - 1) }
+            outcome.nextID = max(outcome.nextID, found.nextID)
             let facts = runs.facts(found)
             if pass == 0, let active = facts.last, let from = active.tornFrom,
                 let base = active.base
@@ -65,6 +69,9 @@ struct TopicPlanner {
         _ outcome: inout Outcome, _ facts: [SegmentFacts], _ found: Examination
     ) throws(DiskError) {
         var facts = facts
+        for index in facts.indices.dropFirst() where !facts[index].hasMark {
+            if let end = facts[index - 1].keptEnd { facts[index].leaveOutMarks(before: end) }
+        }
         if let name = unneeded(facts) ?? SegmentConflict.stranger(facts) {
             return drop(name, facts, &outcome)
         }
@@ -79,30 +86,7 @@ struct TopicPlanner {
                     name: .active, size: 0, base: nil, firstID: id,
                     nextID: max(id, found.nextID), messages: 0, verdict: .clean, runs: []))
         }
-        shareLost(&facts)
         try mend(facts, &outcome)
-    }
-
-    /// Where the end of a segment is gone and the mark of the active one too, nothing says how the
-    /// lost ids were shared between them. The earlier one needs one of them if its gap is no
-    /// length that marks have: else a message that is there would have to give way.
-    private func shareLost(_ facts: inout [SegmentFacts]) {
-        guard facts.count > 1, let active = facts.last, let first = active.runs.first,
-            !(first.start == 0 && first.beginsWithMark), first.firstID > active.firstID,
-            let position = active.base
-        else { return }
-        let before = facts[facts.count - 2]
-        let mark = UInt64(FrameLayout.smallestFrame)
-        guard let from = before.base, let last = before.runs.last, !last.endsInLost,
-            before.keptNextID == active.firstID, first.start >= mark
-        else { return }
-        let room = position &- (from &+ last.end)
-        guard room <= before.size, room >= mark, room % mark != 0,
-            GapFill.pieces(
-                bytes: first.start - mark, ids: first.firstID - active.firstID - 1,
-                at: .init(id: 0, position: 0, timestamp: 0)) != nil
-        else { return }
-        facts[facts.count - 1].firstID += 1
     }
 
     private func drop(_ name: SegmentName, _ facts: [SegmentFacts], _ outcome: inout Outcome) {
@@ -112,8 +96,17 @@ struct TopicPlanner {
         if facts[index].keptNextID > others.max() ?? 0 { outcome.losesMore = true }
     }
 
-    /// An empty file under a sealed name is no segment, and none may stand for one that is gone.
+    /// An empty file under a sealed name is no segment, and none may stand for one that is gone. A
+    /// segment of which no id is kept must not be in the way of one that has its ids.
     private func unneeded(_ facts: [SegmentFacts]) -> SegmentName? {
+        for (segment, next) in zip(facts, facts.dropFirst())
+        where segment.keptNextID == segment.firstID && next.firstID == segment.firstID {
+            if let end = segment.keptEnd, let behind = next.keptFrom,
+                SegmentStart.room(from: end, to: behind) == nil
+            {
+                return segment.name
+            }
+        }
         for (index, segment) in facts.enumerated() where segment.isSealed && segment.size == 0 {
             let next = index + 1 < facts.count ? facts[index + 1].firstID : segment.firstID
             let before = index > 0 ? facts[index - 1].keptNextID : segment.firstID
@@ -145,10 +138,12 @@ struct TopicPlanner {
         return nil
     }
 
+    /// Where the later one's mark is gone, its beginning is chosen so that it does not.
     private func beginsBeforeEnd(_ earlier: SegmentFacts, _ later: SegmentFacts) -> Bool {
-        guard let from = earlier.base, let position = later.base, let last = earlier.runs.last
-        else { return false }
-        return Int64(bitPattern: position &- (from &+ last.end)) < 0
+        guard later.hasMark, let end = earlier.keptEnd, let position = later.base else {
+            return false
+        }
+        return SegmentStart.room(from: end, to: position) == nil
     }
 
     // MARK: Mending
@@ -156,24 +151,25 @@ struct TopicPlanner {
     private func mend(
         _ facts: [SegmentFacts], _ outcome: inout Outcome
     ) throws(DiskError) {
-        let bases = facts.indices.map { base(of: $0, in: facts) }
+        let starts = starts(facts)
         var end: (position: UInt64, timestamp: UInt64)?
         for (index, segment) in facts.enumerated() {
             let isLast = index + 1 == facts.count
             let nextIsNew = !isLast && facts[index + 1].size == 0
             let path = segment.name.path(in: directory)
             let content = outcome.topic.segments[segment.name]
-            var base = bases[index] ?? end?.position
-            if base == nil { base = try start(before: index, bases, facts, outcome.topic) }
+            var base = starts[index].base ?? end?.position
+            if base == nil { base = try start(before: index, starts, facts, outcome.topic) }
             var plan = SegmentPlan(
-                segment, content ?? .pieces([], source: nil), base: base ?? 0,
+                segment, content ?? .pieces([], source: nil),
+                start: SegmentStart(base: base ?? 0, firstID: starts[index].firstID),
                 timestamp: end?.timestamp ?? segment.runs.first?.firstTimestamp ?? now,
                 on: disk, path: path)
             do {
                 try plan.build(
                     isLast || nextIsNew
-                        ? .open
-                        : .joins(id: facts[index + 1].firstID, position: bases[index + 1]))
+                        ? .open(nextID: isLast ? outcome.nextID : 0)
+                        : .joins(id: starts[index + 1].firstID, position: starts[index + 1].base))
             } catch let error as DiskError {
                 throw error
             } catch {
@@ -187,39 +183,39 @@ struct TopicPlanner {
         }
     }
 
-    /// Position of offset 0 of the file to be; nil where the segment before tells it.
-    private func base(of index: Int, in facts: [SegmentFacts]) -> UInt64? {
-        let segment = facts[index]
-        guard let base = segment.base else { return nil }
-        guard let first = segment.runs.first, !(first.start == 0 && first.beginsWithMark),
-            first.firstID >= segment.firstID
-        else { return base }
-        let mark = UInt64(FrameLayout.smallestFrame)
-        let ids = first.firstID - segment.firstID
-        let anywhere = FrameEncoder.Place(id: segment.firstID, position: base, timestamp: 0)
-        if first.start >= mark,
-            GapFill.pieces(bytes: first.start - mark, ids: ids, at: anywhere) != nil
-        {
-            return base
+    /// Where each file will begin.
+    private func starts(_ facts: [SegmentFacts]) -> [SegmentStart] {
+        var starts: [SegmentStart] = []
+        var before: SegmentStart.Before?
+        for (index, segment) in facts.enumerated() {
+            var start = SegmentStart(segment, after: before)
+            // A first segment of which nothing is kept begins where it suits the next one.
+            if index == 0, segment.runs.isEmpty, facts.count > 1 { start.base = nil }
+            starts.append(start)
+            if let end = segment.keptEnd, let last = segment.runs.last {
+                before = .init(
+                    position: end, nextID: last.nextID, endsInLost: last.endsInLost)
+            } else {
+                before = start.base.map { base in
+                    .init(
+                        position: base &+ UInt64(FrameLayout.smallestFrame),
+                        nextID: start.firstID, endsInLost: false)
+                }
+            }
         }
-        // The mark was cut off, or something was put before it: the frames move, and go on saying
-        // where they stand.
-        let moved = base &+ first.start &- (mark + GapFill.fewestBytes(forIDs: ids))
-        guard index > 0 else { return moved }
-        let before = facts[index - 1]
-        guard let from = before.base, let last = before.runs.last else { return base }
-        let end = from &+ last.end
-        let fits = moved == end || moved > end && segment.firstID > before.keptNextID
-        return fits ? moved : base
+        return starts
     }
 
     /// Where a log begins whose first segment says nothing: so that the next one fits.
     private func start(
-        before index: Int, _ bases: [UInt64?], _ facts: [SegmentFacts], _ topic: PlannedTopic
+        before index: Int, _ starts: [SegmentStart], _ facts: [SegmentFacts], _ topic: PlannedTopic
     ) throws(DiskError) -> UInt64 {
-        let room = max(facts[index].size, UInt64(2 * FrameLayout.smallestFrame + 8))
-        if index + 1 < facts.count, let next = bases[index + 1], next >= room {
-            return next - room
+        if index + 1 < facts.count, let next = starts[index + 1].base {
+            let lost = starts[index + 1].firstID &- starts[index].firstID
+            let mark = UInt64(FrameLayout.smallestFrame)
+            let fewest = mark + GapFill.fewestBytes(forIDs: lost)
+            let room = lost == 0 ? mark : max(facts[index].size, fewest)
+            if next >= fewest { return next - min(room, next) }
         }
         // The same again when a repair that was interrupted is run again, and nothing that anybody
         // outside knows: the bytes of a log hold the random start that it had.

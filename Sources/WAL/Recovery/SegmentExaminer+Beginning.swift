@@ -57,6 +57,11 @@ extension SegmentExaminer {
         let fits = log.maySegmentBegin(at: fields.position)
         var expected = fields.id
         if case .sealed(let first) = name { expected = first }
+        id = log.expectedID ?? expected
+        // A mark that goes on where the segment before it ended needs no other witness.
+        if expectedPosition != fields.position, try isContradicted(fields) {
+            return try beginWithoutMark(.position(fields))
+        }
         if name == .active, let before = log.expectedID {
             let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
             if before != fields.id, !isInPlace {
@@ -66,10 +71,6 @@ extension SegmentExaminer {
             }
         }
         id = expected
-        // A mark that goes on where the segment before it ended needs no other witness.
-        if expectedPosition != fields.position, try isContradicted(fields) {
-            return try beginWithoutMark(.position(fields))
-        }
         if fields.id == expected, fits || (log.expectedID != expected) {
             summary.firstID = expected
             try acceptMark(mark)
@@ -93,15 +94,23 @@ extension SegmentExaminer {
         if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
     }
 
-    /// Whether the frame that belongs behind the mark stands there but says otherwise, and most of the file
-    /// agrees with that: then it is the mark that does not belong here. Judged by it, every frame
-    /// would be out of place, nothing would prove anything, and all of it would look torn.
+    /// Whether it is the mark that does not belong here: a whole frame stands behind it and says
+    /// otherwise, most of the file agrees with that, and by it this segment goes on where the one
+    /// before ended, or the mark is one of this file's own from further on. Judged by such a mark
+    /// every frame would be out of place, nothing would prove anything, and all would look torn.
+    /// In any other case it is the frames that do not belong here: what an earlier life of the
+    /// space has left.
     mutating func isContradicted(_ mark: FrameFields) throws(DiskError) -> Bool {
-        walker.seek(to: UInt64(FrameLayout.smallestFrame))
-        guard case .frame(let frame) = try walker.next(id: mark.id, base: nil), !frame.isMark,
-            frame.fields.position != mark.position &+ UInt64(FrameLayout.smallestFrame)
-        else { return false }
-        return try search.commonBase() != mark.position
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        walker.seek(to: markBytes)
+        guard case .frame(let frame) = try walker.next(id: nil, base: nil), !frame.isMark else {
+            return false
+        }
+        let told = frame.fields.position &- markBytes
+        let isOurs =
+            told == log.expectedPosition || mark.position > told && mark.position - told < size
+        guard isOurs else { return false }
+        return try search.commonBase() == told
     }
 
     /// Whether the frame behind the mark stands where it says if the mark does.
@@ -135,15 +144,19 @@ extension SegmentExaminer {
         var found: UInt64?
         var frameAtMarkEnd: DecodedFrame?
         walker.seek(to: markBytes)
-        if case .frame(let frame) = try walker.next(id: nil, base: nil) {
+        if case .frame(let frame) = try walker.next(id: nil, base: nil),
+            try !isStray(frame.fields.position &- markBytes)
+        {
             found = frame.fields.position &- markBytes
             frameAtMarkEnd = frame
         }
         let neighbour = log.previousEndsInLost ? nil : log.expectedPosition
         // A neighbour's word counts if a frame in this file agrees: another segment may be missing
-        // between them.
-        if found == nil, let neighbour, try search.next(from: 0, base: neighbour, id: 0) != nil {
-            found = neighbour
+        // between them, or the end of that one.
+        if found == nil, let told = log.expectedPosition,
+            try search.next(from: 0, base: told, id: 0) != nil
+        {
+            found = told
         }
         if found == nil, let told = try baseByNextSegment(),
             try search.next(from: 0, base: told, id: 0) != nil
@@ -181,6 +194,16 @@ extension SegmentExaminer {
         var facts = StopFacts()
         facts.disjoint = true
         return try stop(fault, facts)
+    }
+
+    /// Whether the frame that the walker has just passed does not belong there: the next one is
+    /// whole and says otherwise, and so does most of the file. (Two frames that changed places.)
+    private mutating func isStray(_ told: UInt64) throws(DiskError) -> Bool {
+        let offset = walker.offset
+        guard case .frame(let next) = try walker.next(id: nil, base: nil),
+            next.fields.position &- offset != told
+        else { return false }
+        return try search.commonBase() != told
     }
 
     /// The position of offset 0 by the mark of the segment behind: that one begins where this ends.
