@@ -154,7 +154,11 @@ let package = Package(
             swiftSettings: strict),
         // The broker as a process, through sockets.
         .testTarget(
-            name: "ServerTests", dependencies: ["toymq", "DataDirectory", "WAL", systemPackage],
+            name: "ServerTests",
+            dependencies: [
+                "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport", logging,
+                systemPackage,
+            ],
             swiftSettings: strict),
 
         // Tests only: a broker is crashed again and again while clients are at work; and that as a

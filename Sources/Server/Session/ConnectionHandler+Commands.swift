@@ -9,7 +9,6 @@ import Wire
 extension ConnectionHandler {
     /// False if the command has to wait; it comes again.
     func handle(_ command: Command, _ bytes: Span<UInt8>) -> Bool {
-        service.counters.commands.add()
         switch command {
         case .publish(let publish): return self.publish(publish, bytes)
         case .subscribe(let topic, let consumer):

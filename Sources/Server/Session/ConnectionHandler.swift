@@ -74,6 +74,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var lastGeneration: UInt64 = 0
     var hasSaidHello = false
     var isFirstCommand = true
+    /// People were told that the client does something wrong.
+    private var isNoted = false
 
     let openedAt: UInt64
     var lastRead: UInt64
@@ -189,12 +191,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 return
             case .command(let command, let count):
                 guard handle(command, bytes.readableBytesUInt8Span) else { return }
+                service.counters.commands.add()
                 isFirstCommand = false
                 bytes.moveReaderIndex(forwardBy: count)
                 stallIfFull()
             case .refused(let refusal, let count):
                 isFirstCommand = false
                 service.counters.errors.add()
+                note("refused: \(refusal)")
                 answer(refusal)
                 bytes.moveReaderIndex(forwardBy: count)
                 stallIfFull()
@@ -337,9 +341,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
         hasWritten = true
     }
 
-    /// Tells people, with the peer's address.
-    func note(_ text: String) {
-        service.logger.notice("\(text)", metadata: metadata())
+    /// Tells people what a client does wrong, with its address: once, or whoever sends noise would
+    /// fill the log. What it does next is told at debug.
+    func note(_ text: @autoclosure () -> String) {
+        let level = isNoted ? Logger.Level.debug : .notice
+        isNoted = true
+        service.logger.log(level: level, "\(text())", metadata: metadata())
     }
 
     func metadata(_ key: String? = nil, _ value: String = "") -> Logger.Metadata {
