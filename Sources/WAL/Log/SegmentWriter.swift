@@ -99,9 +99,10 @@ struct SegmentWriter: Sendable {
         endsInMark = true
     }
 
-    /// Cuts the file to its last frame and forces it, for a clean close.
+    /// Cuts the file to its last frame and forces it, for a clean close. Whoever closes ten thousand
+    /// logs is not to wait for those that have nothing unforced.
     mutating func finish() throws(Failure) {
-        guard let file, !needsSegment else { return }
+        guard let file, !needsSegment, zeroedTo > durableEnd else { return }
         do {
             if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
             try Force.file(file, .everything)
