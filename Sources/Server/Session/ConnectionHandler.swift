@@ -64,6 +64,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Answers to be written with the next flush.
     var output = ByteBuffer()
     private var hasWritten = false
+    private var direct: DirectOutput?
+    /// The channel was given something since it was last found to have nothing queued.
+    private var mayBeQueued = false
     /// Everything is with the kernel.
     var isWritten = false
     /// How long a client may take to read its last answers, in nanoseconds.
@@ -94,6 +97,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         tag = loop.add(self)
+        direct = DirectOutput(context.channel)
         service.counters.connections.add()
         if loop.isStopping { stop() }
     }
@@ -113,6 +117,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         feed?.end()
         feed = nil
         target = nil
+        direct = nil
         self.context = nil
         pending = ByteBuffer()
         service.counters.disconnections.add()
@@ -299,10 +304,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if hasWritten {
             hasWritten = false
             context.flush()
-            // The channel has let go of the memory by now, unless the client does not read.
-            if output.readableBytes == 0 {
-                if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
-            }
+        }
+        // The channel has let go of the memory by now, unless the client does not read.
+        if output.readableBytes == 0, output.writerIndex > 0 {
+            if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
         }
         if isClosing { closeOutput() }
     }
@@ -330,15 +335,31 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
+        if let direct, mayWriteDirectly(context) {
+            let taken = direct.write(output)
+            service.counters.bytesOut.add(taken)
+            output.moveReaderIndex(forwardBy: taken)
+            guard output.readableBytes > 0 else { return }
+        }
         write(output, context)
         // Taken now: flushing may call back, and nothing must be written twice.
         output.moveReaderIndex(to: output.writerIndex)
+    }
+
+    /// A consumer's answers go out together with its deliveries.
+    private func mayWriteDirectly(_ context: ChannelHandlerContext) -> Bool {
+        guard feed == nil, !hasWritten, context.channel.isActive else { return false }
+        guard mayBeQueued else { return true }
+        mayBeQueued =
+            (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 1 > 0
+        return !mayBeQueued
     }
 
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
         service.counters.bytesOut.add(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
+        mayBeQueued = true
     }
 
     /// Tells people what a client does wrong, with its address: once, or whoever sends noise would
