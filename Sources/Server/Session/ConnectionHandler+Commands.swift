@@ -71,7 +71,9 @@ extension ConnectionHandler {
         }
         guard let target = publishTarget(publish.topic, bytes) else { return stall == nil }
         let payload = bytes.bytes.extracting(publish.payload)
-        let headers = publish.headers.map { MessageHeader(name: $0.name, value: $0.value) }
+        let headers =
+            publish.headers.isEmpty
+            ? [] : publish.headers.map { MessageHeader(name: $0.name, value: $0.value) }
         let outcome: PublishOutcome
         if let key = publish.key {
             outcome = target.topic.publish(

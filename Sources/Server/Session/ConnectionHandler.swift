@@ -32,11 +32,18 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case answers
     }
 
-    /// A topic that was published into, found without a look-up next time.
-    struct Target {
+    /// A topic that was published into, found without a look-up next time. A class, so that taking
+    /// it in hand for a message counts one reference and not three.
+    final class Target {
         let name: [UInt8]
         let topic: Topic
         let port: PublishPort
+
+        init(name: [UInt8], topic: Topic, port: PublishPort) {
+            self.name = name
+            self.topic = topic
+            self.port = port
+        }
     }
 
     let loop: LoopContext
