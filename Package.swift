@@ -155,7 +155,10 @@ let package = Package(
         // The broker as a process, through sockets.
         .testTarget(
             name: "ServerTests",
-            dependencies: ["toymq", "DataDirectory", "WAL", "ProcessSupport", systemPackage],
+            dependencies: [
+                "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport",
+                "ProcessSupport", logging, systemPackage,
+            ],
             swiftSettings: strict),
 
         // Tests only: a broker is crashed again and again while clients are at work; and that as a

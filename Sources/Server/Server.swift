@@ -2,7 +2,6 @@ public import Broker
 public import Logging
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Listens, and serves a broker's topics to whoever connects. Whoever starts one stops it, and
 /// closes the broker behind it.
@@ -56,16 +55,12 @@ public final class Server: Sendable {
     private static func listen(
         _ service: Service, _ group: MultiThreadedEventLoopGroup, _ contexts: [LoopContext]
     ) throws -> any Channel {
-        let backoff = AcceptBackoff(service)
-        return try ServerBootstrap(group: group)
+        try ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        AcceptBackoffHandler(shouldForwardIOErrorCaught: false) {
-                            backoff.pause(after: $0)
-                        })
+                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(service))
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -75,8 +70,7 @@ public final class Server: Sendable {
                 .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10)
             )
             .childChannelInitializer { channel in
-                backoff.reset()
-                return channel.eventLoop.makeCompletedFuture {
+                channel.eventLoop.makeCompletedFuture {
                     try welcome(channel, service, contexts)
                 }
             }
@@ -132,52 +126,5 @@ public final class Server: Sendable {
         service.readers.shutdown()
         try? group.syncShutdownGracefully()
         return isDone
-    }
-}
-
-/// How long accepting pauses when it fails because descriptors or memory ran out: longer each
-/// time, up to a limit, and not at all again once it works.
-private final class AcceptBackoff: Sendable {
-    private static let longest: Int64 = 1_000
-    private let milliseconds = Atomic<Int64>(0)
-    private let service: Service
-
-    init(_ service: Service) { self.service = service }
-
-    func pause(after error: IOError) -> TimeAmount? {
-        service.counters.acceptErrors.add()
-        let before = milliseconds.load(ordering: .relaxed)
-        if before == 0 {
-            service.logger.error("accepting pauses", metadata: ["error": "\(error)"])
-        }
-        let next = min(max(5, before * 2), AcceptBackoff.longest)
-        milliseconds.store(next, ordering: .relaxed)
-        return .milliseconds(next)
-    }
-
-    func reset() { milliseconds.store(0, ordering: .relaxed) }
-}
-
-/// Tells a connection over the limit so, and closes it.
-private final class RefusalHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    func channelActive(context: ChannelHandlerContext) {
-        let text = ByteBuffer(string: "ERR BUSY too many connections, try again later\n")
-        context.writeAndFlush(wrapOutboundOut(text), promise: nil)
-        context.close(mode: .output, promise: nil)
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: .seconds(1)) { bound.value.close(promise: nil) }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.close(promise: nil)
     }
 }

@@ -102,7 +102,7 @@ private final class Running: Sendable {
         }
     }
 
-    /// Half of the descriptors, and what connections leave, are the logs': each holds two.
+    /// Half of the descriptors, and what connections leave, are the logs': each holds up to three.
     private func hostOptions(_ settings: Settings) -> LogHost.Options {
         var options = LogHost.Options()
         options.committers = settings.committers

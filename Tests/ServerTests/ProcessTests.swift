@@ -2,6 +2,18 @@ import Foundation
 import Glibc
 import Testing
 
+/// prlimit(2), which the Glibc module does not show.
+private func limitDescriptors(of process: Int32, to count: UInt) -> Bool {
+    typealias Function =
+        @convention(c) (
+            pid_t, UInt32, UnsafePointer<rlimit>, UnsafeMutablePointer<rlimit>?
+        ) -> CInt
+    guard let symbol = dlsym(nil, "prlimit") else { return false }
+    var limit = rlimit(rlim_cur: count, rlim_max: count)
+    return unsafeBitCast(symbol, to: Function.self)(process, RLIMIT_NOFILE.rawValue, &limit, nil)
+        == 0
+}
+
 @Suite("The process")
 struct ProcessTests {
     @Test(
@@ -168,6 +180,52 @@ struct ProcessTests {
         for text in ["no command in", "half a command", "idle for"] {
             #expect(broker.log.components(separatedBy: text).count == 2, "\(text)")
         }
+        // They did not leave, and did not crash either.
+        #expect(!broker.log.contains("inside a command"))
+        let info = try broker.client().command("INFO")
+        for text in ["timeouts_total\": 3", "ends_torn_total\": 0", "ends_clean_total\": 0"] {
+            #expect(info.contains(text), "\(text) in \(info)")
+        }
+    }
+
+    @Test("a client that sends noise is logged once, with its address")
+    func noise() throws {
+        let broker = try BrokerProcess(try DataFolder())
+        let clients = try (0..<2).map { _ in try broker.client() }
+        for client in clients {
+            try client.send(String(repeating: "NOISE\n", count: 500) + "PUB t - 5\nab")
+            for _ in 0..<500 { #expect(try client.line().hasPrefix("ERR INVALID ")) }
+            client.endInput()
+            #expect(try client.isClosed())
+        }
+        let lines = broker.log.split(separator: "\n").filter { $0.contains("peer=") }
+        #expect(lines.count == 2)
+        #expect(lines.allSatisfy { $0.contains("refused: INVALID") })
+        #expect(Set(lines.compactMap { $0.split(separator: "=").last }).count == 2)
+    }
+
+    @Test("without descriptors accepting pauses, longer each time, and goes on when there are some")
+    func noDescriptors() throws {
+        let data = try DataFolder()
+        let broker = try BrokerProcess(data)
+        let served = try broker.client()
+        #expect(try served.isQuiet())
+        // The process writes its number into the file that it has locked.
+        let text = try String(contentsOf: data.url.appendingPathComponent("LOCK"), encoding: .utf8)
+        let process = try #require(Int32(text.split(separator: "\n").first ?? ""))
+        #expect(limitDescriptors(of: process, to: 40))
+        let begin = DispatchTime.now().uptimeNanoseconds
+        let waiting = try (0..<60).map { _ in try broker.client() }
+        func errors() throws -> Int {
+            let info = try JSONSerialization.jsonObject(with: Data(served.command("INFO").utf8))
+            return (info as? [String: Any])?["accept_errors_total"] as? Int ?? 0
+        }
+        while try errors() < 7 {}
+        // Pauses of 5, 10, 20, 40, 80 and 160 ms lie between the first and the seventh.
+        #expect(DispatchTime.now().uptimeNanoseconds - begin > 300_000_000)
+        #expect(broker.log.components(separatedBy: "accepting pauses").count == 2)
+        for client in waiting { client.close() }
+        #expect(try broker.client().isQuiet())
     }
 
     @Test("metrics, health and readiness are served")

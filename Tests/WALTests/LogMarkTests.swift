@@ -43,6 +43,29 @@ import WALTestSupport
 
     // MARK: Idle and close
 
+    @Test func closingForcesWhatIsNotForcedAndNothingElse() throws {
+        let fixture = LogFixture()
+        var log = try fixture.open()
+        func changes(_ body: () throws -> Void) rethrows -> [DiskError.Operation] {
+            fixture.disk.startTrace()
+            try body()
+            return fixture.disk.trace.filter(\.isWrite).map(\.operation)
+        }
+        try #expect(changes { try log.close() } == [])
+        log = try fixture.open()
+        _ = try log.append(TestMessage("0"))
+        try #expect(changes { try log.close() } == [.write, .sync])
+        log = try fixture.open()
+        try #expect(changes { try log.close() } == [])
+        // An idle log's mark is not forced yet, nor are the zeros behind it cut.
+        log = try fixture.open()
+        for _ in 0..<200 { _ = try log.append(TestMessage([UInt8](repeating: 1, count: 300))) }
+        while fixture.host.step() {}
+        try #expect(changes { try log.close() } == [.truncate, .sync])
+        let survivor = LogFixture(disk: fixture.disk.afterPowerLoss())
+        #expect(survivor.bytes() == fixture.bytes())
+    }
+
     @Test func anIdleLogGetsOneMarkWithoutASyncAndOnlyWhenItHasSomethingToProve() throws {
         let fixture = LogFixture()
         let log = try fixture.open()

@@ -46,6 +46,20 @@ import WALTestSupport
         #expect(again.recovery.tail == .clean)
     }
 
+    @Test func closingManyLogsParksNone() throws {
+        let disk = MemoryDisk()
+        let host = LogHost.on(disk) { $0.openLogs = 8 }
+        let logs = try logs(40, on: host)
+        for log in logs { try log.append(TestMessage("x")) }
+        disk.startTrace()
+        for log in logs { try log.close() }
+        // Those that were parked are locked once more, and each log is forced once.
+        #expect(disk.trace.filter { $0.operation == .lock }.count <= 32)
+        #expect(disk.trace.filter { $0.operation == .sync }.count == 40)
+        #expect(disk.trace.filter { $0.operation == .write }.count <= 8)
+        #expect(disk.descriptors == 0)
+    }
+
     @Test func manyThreadsAppendToManyLogsWithFewDescriptors() throws {
         let disk = MemoryDisk()
         let host = LogHost.on(disk, threads: 2) { $0.openLogs = 4 }

@@ -153,6 +153,8 @@ import WALTestSupport
         let fixture = fixture()
         let log = try fixture.open()
         for number in 0..<40 { try log.append(message(number)) }
+        // But for that of the active segment, which all of them share from the first on.
+        #expect(try log.contents(from: 39).count == 1)
         let before = fixture.disk.descriptors
         for limit in [1, 5, 40, 100] {
             for start in [0, 7, 39, 40, 99] {
@@ -170,6 +172,25 @@ import WALTestSupport
             #expect(fixture.disk.descriptors == before + 1)
         }
         #expect(fixture.disk.descriptors == before)
+        try log.close()
+        #expect(fixture.disk.descriptors == 0)
+    }
+
+    @Test func whoHasCaughtUpComesAgainWithoutOpeningTheFile() throws {
+        let fixture = fixture()
+        let log = try fixture.open()
+        var reader = log.reader(from: MessageID(0))
+        var other = log.reader(from: MessageID(0))
+        fixture.disk.startTrace()
+        for number in 0..<10 {
+            try log.append(TestMessage("\(number)"))
+            #expect(try reader.read(upTo: 9) { _ in .next } == 1)
+            #expect(try other.read(upTo: 9) { _ in .next } == 1)
+        }
+        #expect(fixture.disk.trace.filter { $0.operation == .open }.count == 1)
+        // A sealed segment is not kept open.
+        while fixture.names.count < 3 { try log.append(message(1)) }
+        #expect(fixture.disk.descriptors == 2)
         try log.close()
         #expect(fixture.disk.descriptors == 0)
     }

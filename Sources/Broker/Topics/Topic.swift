@@ -95,11 +95,7 @@ public final class Topic: Sendable {
         _ payload: RawSpan, headers: [MessageHeader], port: PublishPort, tag: UInt64
     ) -> PublishOutcome {
         state.withLock { state in
-            let log: Log
-            switch openLog(state) {
-            case .success(let open): log = open
-            case .failure(let outcome): return outcome.outcome
-            }
+            guard case .open(let log) = state.phase else { return outcome(state.phase) }
             do throws(LogError) {
                 try log.append(
                     Message(payload: payload, headers: headers), observer: port, tag: tag)
@@ -116,11 +112,7 @@ public final class Topic: Sendable {
         _ payload: RawSpan, key: [UInt8], headers: [MessageHeader], port: PublishPort, tag: UInt64
     ) -> PublishOutcome {
         state.withLock { state in
-            let log: Log
-            switch openLog(state) {
-            case .success(let open): log = open
-            case .failure(let outcome): return outcome.outcome
-            }
+            guard case .open(let log) = state.phase else { return outcome(state.phase) }
             switch state.dedupe[key] {
             case .durable(let id): return .duplicate(id)
             case .staged(let serial):
@@ -144,17 +136,13 @@ public final class Topic: Sendable {
         }
     }
 
-    private struct NotOpen: Error { let outcome: PublishOutcome }
-
-    private func openLog(_ state: borrowing State) -> Result<Log, NotOpen> {
-        switch state.phase {
-        case .open(let log): .success(log)
-        case .closed(let error): .failure(NotOpen(outcome: .refused(error)))
-        case .stopped: .failure(NotOpen(outcome: .refused(.stopping)))
+    /// What comes of a publish into a topic that is not open.
+    private func outcome(_ phase: Phase) -> PublishOutcome {
+        switch phase {
+        case .open, .stopped: .refused(.stopping)
+        case .closed(let error): .refused(error)
         case .failed(_, let error, let retryAt):
-            .failure(
-                NotOpen(
-                    outcome: MonotonicClock.now() >= retryAt ? .needsReopen : .refused(error)))
+            MonotonicClock.now() >= retryAt ? .needsReopen : .refused(error)
         }
     }
 

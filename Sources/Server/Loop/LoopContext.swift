@@ -15,6 +15,8 @@ final class LoopContext: @unchecked Sendable {
     private var spare: [(tag: UInt64, event: Inbox.Event)] = []
     /// Topics that were published into since the last commit was asked for.
     private var dirty: [Topic] = []
+    /// The last of them.
+    private var lastDirty: ObjectIdentifier?
     private var isTicking = false
     /// Who published last, and for how many ticks nobody else has.
     private var publisher: UInt64 = 0
@@ -82,7 +84,10 @@ final class LoopContext: @unchecked Sendable {
             publisher = tag
             ticksOfPublisher = 0
         }
-        if dirty.last !== topic, !dirty.contains(where: { $0 === topic }) { dirty.append(topic) }
+        if lastDirty != ObjectIdentifier(topic) {
+            lastDirty = ObjectIdentifier(topic)
+            if !dirty.contains(where: { $0 === topic }) { dirty.append(topic) }
+        }
         guard !isTicking else { return }
         isTicking = true
         loop.execute(commitTick)
@@ -100,6 +105,7 @@ final class LoopContext: @unchecked Sendable {
             for topic in dirty { topic.commit() }
         }
         dirty.removeAll(keepingCapacity: true)
+        lastDirty = nil
     }
 
     /// One slow commit among many quick ones is no slow disk.

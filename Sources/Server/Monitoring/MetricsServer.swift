@@ -19,15 +19,25 @@ public struct MetricsAddress: Hashable, Sendable {
 
 /// `/metrics` as Prometheus text, `/healthz` and `/readyz`.
 enum MetricsServer {
+    /// Whoever asks for nothing for so long is cut off; scrapers come back by themselves.
+    private static let longestSilence = TimeAmount.seconds(120)
+
     static func listen(
         _ address: MetricsAddress, _ service: Service, _ group: MultiThreadedEventLoopGroup,
         listener: any Channel
     ) throws -> any Channel {
         try ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(service))
+                }
+            }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    try channel.pipeline.syncOperations.addHandler(
+                        IdleStateHandler(readTimeout: longestSilence))
                     try channel.pipeline.syncOperations.addHandler(
                         MetricsHandler(service, listener))
                 }
@@ -115,6 +125,11 @@ private final class MetricsHandler: ChannelInboundHandler {
             let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
             end.whenComplete { _ in bound.value.close(promise: nil) }
         }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

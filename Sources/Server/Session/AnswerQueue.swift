@@ -25,14 +25,27 @@ struct AnswerQueue {
 
     private enum Entry {
         case text([UInt8])
-        /// What has come of some of them lies here only while others are in the way.
-        case publishes(topic: ObjectIdentifier, waiting: Int, done: Outcome?, more: [Outcome])
+        /// The next of the runs.
+        case publishes
         case duplicate(ticket: UInt64, text: [UInt8]?)
         case subscribed(generation: UInt64)
         case closing
     }
 
+    /// Publishes into one topic that follow each other.
+    private struct Run {
+        let topic: ObjectIdentifier
+        /// How many of them wait for the disk.
+        var waiting = 1
+        /// What has come of the others lies here only while other answers are in the way.
+        var done: Outcome?
+        var more: [Outcome] = []
+    }
+
     private var entries: Deque<Entry> = []
+    /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so that
+    /// another publish is counted in its place.
+    private var runs: Deque<Run> = []
     /// Publishes that wait for the disk.
     private(set) var waiting = 0
     /// Bytes of answers that are there and wait for others.
@@ -51,11 +64,11 @@ struct AnswerQueue {
     /// Another publish into `topic` waits for the disk.
     mutating func addPublish(_ topic: ObjectIdentifier) {
         waiting += 1
-        if case .publishes(topic, let count, let done, let more)? = entries.last {
-            entries[entries.count - 1] = .publishes(
-                topic: topic, waiting: count + 1, done: done, more: more)
+        if case .publishes? = entries.last, runs[runs.count - 1].topic == topic {
+            runs[runs.count - 1].waiting += 1
         } else {
-            entries.append(.publishes(topic: topic, waiting: 1, done: nil, more: []))
+            entries.append(.publishes)
+            runs.append(Run(topic: topic))
         }
     }
 
@@ -87,14 +100,15 @@ struct AnswerQueue {
     /// which they were added, topic by topic.
     mutating func settle(_ topic: ObjectIdentifier, _ outcome: Outcome) {
         var left = outcome
-        for index in entries.indices {
-            guard case .publishes(topic, let count, let done, var more) = entries[index], count > 0
-            else { continue }
-            let (part, rest) = left.split(at: count)
+        for index in runs.indices where runs[index].topic == topic && runs[index].waiting > 0 {
+            let (part, rest) = left.split(at: runs[index].waiting)
             waiting -= part.count
-            if done != nil { more.append(part) }
-            entries[index] = .publishes(
-                topic: topic, waiting: count - part.count, done: done ?? part, more: more)
+            runs[index].waiting -= part.count
+            if runs[index].done == nil {
+                runs[index].done = part
+            } else {
+                runs[index].more.append(part)
+            }
             guard let rest else { return }
             left = rest
         }
@@ -127,23 +141,22 @@ struct AnswerQueue {
             return .subscribed(generation: generation)
         case .closing:
             entries.removeAll()
+            runs.removeAll()
             textBytes = 0
             return .closing
-        case .publishes(let topic, let count, let done, var more):
-            guard let done else {
-                guard count == 0 else { return nil }
-                entries.removeFirst()
-                return next()
-            }
-            if count == 0, more.isEmpty {
-                entries.removeFirst()
-            } else {
-                let following = more.isEmpty ? nil : more.removeFirst()
-                entries[0] = .publishes(
-                    topic: topic, waiting: count, done: following, more: more)
-            }
-            return .outcome(done)
+        case .publishes: return nextOfRun()
         }
+    }
+
+    /// What has come of the first publishes of the first run, which is what goes out next.
+    private mutating func nextOfRun() -> Output? {
+        guard let done = runs[0].done else { return nil }
+        runs[0].done = runs[0].more.isEmpty ? nil : runs[0].more.removeFirst()
+        if runs[0].waiting == 0, runs[0].done == nil {
+            runs.removeFirst()
+            entries.removeFirst()
+        }
+        return .outcome(done)
     }
 }
 

@@ -9,7 +9,6 @@ import Wire
 extension ConnectionHandler {
     /// False if the command has to wait; it comes again.
     func handle(_ command: Command, _ bytes: Span<UInt8>) -> Bool {
-        service.counters.commands.add()
         switch command {
         case .publish(let publish): return self.publish(publish, bytes)
         case .subscribe(let topic, let consumer):
@@ -72,7 +71,9 @@ extension ConnectionHandler {
         }
         guard let target = publishTarget(publish.topic, bytes) else { return stall == nil }
         let payload = bytes.bytes.extracting(publish.payload)
-        let headers = publish.headers.map { MessageHeader(name: $0.name, value: $0.value) }
+        let headers =
+            publish.headers.isEmpty
+            ? [] : publish.headers.map { MessageHeader(name: $0.name, value: $0.value) }
         let outcome: PublishOutcome
         if let key = publish.key {
             outcome = target.topic.publish(

@@ -108,6 +108,8 @@ extension ConnectionHandler {
     private func timeOut(_ text: String) {
         service.counters.timeouts.add()
         note("closing: \(text)")
+        // It is neither a client that left nor one that crashed.
+        phase = .finishing
         context?.close(promise: nil)
     }
 }

@@ -32,11 +32,18 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case answers
     }
 
-    /// A topic that was published into, found without a look-up next time.
-    struct Target {
+    /// A topic that was published into, found without a look-up next time. A class, so that taking
+    /// it in hand for a message counts one reference and not three.
+    final class Target {
         let name: [UInt8]
         let topic: Topic
         let port: PublishPort
+
+        init(name: [UInt8], topic: Topic, port: PublishPort) {
+            self.name = name
+            self.topic = topic
+            self.port = port
+        }
     }
 
     let loop: LoopContext
@@ -64,6 +71,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Answers to be written with the next flush.
     var output = ByteBuffer()
     private var hasWritten = false
+    private var direct: DirectOutput?
+    /// The channel was given something since it was last found to have nothing queued.
+    private var mayBeQueued = false
     /// Everything is with the kernel.
     var isWritten = false
     /// How long a client may take to read its last answers, in nanoseconds.
@@ -74,6 +84,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var lastGeneration: UInt64 = 0
     var hasSaidHello = false
     var isFirstCommand = true
+    /// People were told that the client does something wrong.
+    private var isNoted = false
 
     let openedAt: UInt64
     var lastRead: UInt64
@@ -92,6 +104,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         tag = loop.add(self)
+        direct = DirectOutput(context.channel)
         service.counters.connections.add()
         if loop.isStopping { stop() }
     }
@@ -111,6 +124,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         feed?.end()
         feed = nil
         target = nil
+        direct = nil
         self.context = nil
         pending = ByteBuffer()
         service.counters.disconnections.add()
@@ -189,12 +203,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 return
             case .command(let command, let count):
                 guard handle(command, bytes.readableBytesUInt8Span) else { return }
+                service.counters.commands.add()
                 isFirstCommand = false
                 bytes.moveReaderIndex(forwardBy: count)
                 stallIfFull()
             case .refused(let refusal, let count):
                 isFirstCommand = false
                 service.counters.errors.add()
+                note("refused: \(refusal)")
                 answer(refusal)
                 bytes.moveReaderIndex(forwardBy: count)
                 stallIfFull()
@@ -295,10 +311,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if hasWritten {
             hasWritten = false
             context.flush()
-            // The channel has let go of the memory by now, unless the client does not read.
-            if output.readableBytes == 0 {
-                if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
-            }
+        }
+        // The channel has let go of the memory by now, unless the client does not read.
+        if output.readableBytes == 0, output.writerIndex > 0 {
+            if output.capacity > 16 << 10 { output = ByteBuffer() } else { output.clear() }
         }
         if isClosing { closeOutput() }
     }
@@ -326,20 +342,39 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
+        if let direct, mayWriteDirectly(context) {
+            let taken = direct.write(output)
+            service.counters.bytesOut.add(taken)
+            output.moveReaderIndex(forwardBy: taken)
+            guard output.readableBytes > 0 else { return }
+        }
         write(output, context)
         // Taken now: flushing may call back, and nothing must be written twice.
         output.moveReaderIndex(to: output.writerIndex)
+    }
+
+    /// A consumer's answers go out together with its deliveries.
+    private func mayWriteDirectly(_ context: ChannelHandlerContext) -> Bool {
+        guard feed == nil, !hasWritten, context.channel.isActive else { return false }
+        guard mayBeQueued else { return true }
+        mayBeQueued =
+            (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 1 > 0
+        return !mayBeQueued
     }
 
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
         service.counters.bytesOut.add(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
+        mayBeQueued = true
     }
 
-    /// Tells people, with the peer's address.
-    func note(_ text: String) {
-        service.logger.notice("\(text)", metadata: metadata())
+    /// Tells people what a client does wrong, with its address: once, or whoever sends noise would
+    /// fill the log. What it does next is told at debug.
+    func note(_ text: @autoclosure () -> String) {
+        let level = isNoted ? Logger.Level.debug : .notice
+        isNoted = true
+        service.logger.log(level: level, "\(text())", metadata: metadata())
     }
 
     func metadata(_ key: String? = nil, _ value: String = "") -> Logger.Metadata {

@@ -70,11 +70,18 @@ extension LogCore {
         }
     }
 
-    /// Takes the descriptors of a parked log again, and makes sure that the log is as it was left.
+    /// Takes the descriptors of a parked log again for as long as it is in use; others may have to
+    /// give up theirs.
     func unparkIfNeeded(_ writer: inout SegmentWriter) throws(SegmentWriter.Failure) {
-        guard writer.file == nil else { return }
+        if try unpark(&writer) { host.tookDescriptors(self) }
+    }
+
+    /// Takes the descriptors of a parked log again, and makes sure that the log is as it was left.
+    /// False if it is not parked.
+    private func unpark(_ writer: inout SegmentWriter) throws(SegmentWriter.Failure) -> Bool {
+        guard writer.file == nil else { return false }
         let parked = state.withLock { $0.parked }
-        guard let parked else { return }
+        guard let parked else { return false }
         let path = SegmentName.active.path(in: directory)
         do throws(DiskError) {
             let lock = try host.withDescriptors(for: self) { () throws(DiskError) in
@@ -101,7 +108,7 @@ extension LogCore {
             default: throw .notWritten(error)
             }
         }
-        host.tookDescriptors(self)
+        return true
     }
 
     /// Commits what was staged, writes a mark, cuts the file to its last frame, forces it, and
@@ -132,7 +139,9 @@ extension LogCore {
         }
         let result: Result<Void, LogError>
         do {
-            try unparkIfNeeded(&writer)
+            // For a moment only: were others parked for it, those would have to be unparked for
+            // their own closing, and closing many logs would take as long as their square.
+            _ = try unpark(&writer)
             let (id, timestamp) = state.withLock { ($0.nextID, $0.lastTimestamp) }
             if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
             try writer.finish()

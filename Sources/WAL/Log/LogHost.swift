@@ -13,8 +13,8 @@ public final class LogHost: Sendable {
         public var committers = 2
         /// After this long without an append a log gets a mark, in nanoseconds.
         public var idleNanoseconds: UInt64 = 1_000_000_000
-        /// How many logs may hold descriptors (two each) before the longest idle ones give theirs
-        /// up; at least 1.
+        /// How many logs may hold descriptors (two each, three once they are read) before those
+        /// that were idle for longest give theirs up; at least 1.
         public var openLogs = 4_096
         /// The wall clock, nanoseconds since 1970.
         public var clock: @Sendable () -> UInt64 = { System.realtime() }

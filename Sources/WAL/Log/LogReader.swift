@@ -13,9 +13,9 @@ public enum ReadStep: Hashable, Sendable {
 /// Reads a log from an id on, in order. It sees only what is durable, goes on across a seal, and
 /// never waits: when it has caught up it says so, and `Log.notify` tells when there is more.
 ///
-/// One thread at a time. It blocks on the disk: not for the cooperative pool. It holds a descriptor,
-/// shared with other readers of the segment, while it has not caught up, and no buffer between
-/// reads.
+/// One thread at a time. It blocks on the disk: not for the cooperative pool. It holds a
+/// descriptor, shared with other readers of the segment, while it has not caught up, and no buffer
+/// between reads. That of the segment that is appended to stays open, for whoever comes next.
 public struct LogReader: ~Copyable {
     private let core: LogCore
     /// The id that comes next.

@@ -11,6 +11,9 @@ final class Segment: Sendable {
     private struct Access {
         var name: SegmentName
         weak var file: (any DiskFile)?
+        /// The same file while it is kept open.
+        var kept: (any DiskFile)?
+        var keepsFile = false
     }
     private let access: Monitor<Access>
 
@@ -25,6 +28,18 @@ final class Segment: Sendable {
 
     /// The file got another name.
     func renamed(to name: SegmentName) { access.withLock { $0.name = name } }
+
+    /// Whether the file stays open once it was opened for reading. Readers that have caught up let
+    /// go of theirs, and come again with the next commit: opening it would take as long as all else
+    /// that they do.
+    func keepFile(_ keeps: Bool) {
+        let dropped = access.withLock { access -> (any DiskFile)? in
+            access.keepsFile = keeps
+            return keeps ? nil : access.kept.take()
+        }
+        // Closed here, if no reader has it.
+        _ = consume dropped
+    }
 
     /// The file for reading: the one that another reader has open already, or newly opened.
     func open(in directory: FilePath, of disk: any Disk) throws(DiskError) -> any DiskFile {
@@ -48,7 +63,10 @@ final class Segment: Sendable {
                 file.close()
                 return nil
             }
-            access.withLock { $0.file = file }
+            access.withLock { access in
+                access.file = file
+                if access.keepsFile { access.kept = file }
+            }
             return file
         } catch {
             if error.errno == .noSuchFileOrDirectory { return nil }

@@ -55,6 +55,7 @@ struct SegmentWriter: Sendable {
         writtenEnd = end
         zeroedTo = size
         self.endsInMark = endsInMark
+        segment.keepFile(true)
     }
 
     /// Position behind the last byte that is durable.
@@ -100,9 +101,10 @@ struct SegmentWriter: Sendable {
         endsInMark = true
     }
 
-    /// Cuts the file to its last frame and forces it, for a clean close.
+    /// Cuts the file to its last frame and forces it, for a clean close. Whoever closes ten
+    /// thousand logs is not to wait for those that have nothing unforced.
     mutating func finish() throws(Failure) {
-        guard let file, !needsSegment else { return }
+        guard let file, !needsSegment, zeroedTo > durableEnd else { return }
         do {
             if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
             try Force.file(file, .everything)
@@ -196,6 +198,7 @@ struct SegmentWriter: Sendable {
             throw .notWritten(error)
         }
         segment.renamed(to: sealed)
+        segment.keepFile(false)
         needsSegment = true
         renameIsUnforced = true
         try forceRename()
@@ -230,6 +233,7 @@ struct SegmentWriter: Sendable {
         }
         file = made.file
         segment = Segment(name: .active, firstID: id, base: base, inode: made.inode)
+        segment.keepFile(true)
         needsSegment = false
         durableEnd = UInt64(FrameLayout.smallestFrame)
         writtenEnd = durableEnd
@@ -240,14 +244,18 @@ struct SegmentWriter: Sendable {
 
     // MARK: Parking
 
-    /// Gives up the descriptor of an idle log.
+    /// Gives up the descriptors of an idle log: the one that is given is to be closed.
     mutating func park() -> (any DiskFile)? {
+        segment.keepFile(false)
         defer { file = nil }
         return file
     }
 
     /// Takes it up again.
-    mutating func unpark(_ reopened: any DiskFile) { file = reopened }
+    mutating func unpark(_ reopened: any DiskFile) {
+        file = reopened
+        segment.keepFile(!needsSegment)
+    }
 }
 
 /// Makes `segment.log` with its mark: nothing but the mark is written to it, nor is it made longer,

@@ -1,0 +1,164 @@
+import Broker
+import DataDirectory
+import Foundation
+import Logging
+import Server
+import SystemPackage
+import Testing
+import WAL
+import WALTestSupport
+
+/// A server in this process, whose disk fails when it is told to.
+private final class LocalServer {
+    let broker: Broker
+    let server: Server
+
+    init(_ disk: MemoryDisk) throws {
+        var options = BrokerOptions()
+        options.reopenDelay = 1_000_000
+        options.segmentBytes = 64 << 10
+        broker = try Broker(FilePath("/data"), storage: Storage(disk), options: options)
+        var serving = ServerOptions()
+        serving.port = 0
+        server = try Server(
+            broker, options: serving,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func client() throws -> RawClient { try RawClient(port: server.port) }
+
+    func stop() -> Bool {
+        defer { broker.close() }
+        return server.stop(timeout: 10_000_000_000)
+    }
+}
+
+/// What clients have seen.
+private final class Witness: Sendable {
+    struct Seen {
+        var acknowledged: [UInt64: String] = [:]
+        var consumed: [UInt64: String] = [:]
+        var failures = 0
+        var wrongs: [String] = []
+    }
+    let seen = Observed(Seen())
+    let isOver = Event()
+
+    /// Publishes one after the other and asks again for what was refused.
+    func publish(as name: String, _ client: RawClient) {
+        var number = 0
+        while !isOver.hasFired {
+            let text = "\(name)-\(number)-" + String(repeating: "x", count: 300)
+            guard let answer = try? client.publish("t", text, key: "\(name):\(number)") else {
+                return seen.update { $0.wrongs.append("\(name) was cut off") }
+            }
+            if answer.hasPrefix("OK "), let id = UInt64(answer.dropFirst(3)) {
+                seen.update {
+                    if $0.acknowledged[id] != nil { $0.wrongs.append("id \(id) twice") }
+                    $0.acknowledged[id] = text
+                }
+                number += 1
+            } else if answer.hasPrefix("ERR PUB_FAILED ") {
+                seen.update { $0.failures += 1 }
+            } else {
+                seen.update { $0.wrongs.append(answer) }
+                number += 1
+            }
+        }
+    }
+
+    /// Takes and acknowledges until the message that says so.
+    func consume(_ client: RawClient) {
+        do {
+            try client.consume(as: "c") { id, payload in
+                seen.update { $0.consumed[id] = payload }
+            }
+        } catch {
+            seen.update { $0.wrongs.append("the consumer was cut off: \(error)") }
+        }
+    }
+}
+
+extension RawClient {
+    /// Takes and acknowledges all up to the message `last`.
+    fileprivate func consume(
+        as consumer: String, _ body: (_ id: UInt64, _ payload: String) -> Void
+    ) throws {
+        while true {
+            let line = try line()
+            if line.hasPrefix("OK ") { continue }
+            let fields = line.split(separator: " ")
+            guard fields.count == 4, fields[0] == "MSG", let id = UInt64(fields[2]) else {
+                throw Failure.notAMessage(line)
+            }
+            let payload = try self.line()
+            body(id, payload)
+            try send("ACK \(consumer) \(id)\n")
+            if payload == "last" { return }
+        }
+    }
+}
+
+@Suite("A disk in trouble, seen through sockets", .serialized)
+struct DiskTroubleTests {
+    enum Trouble: CaseIterable { case full, failedSync }
+
+    @Test(
+        "publishers get ERR, consumers go on, nothing acknowledged is lost, and it works again",
+        arguments: Trouble.allCases)
+    func trouble(_ trouble: Trouble) throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk)
+        let witness = Witness()
+        let clients = try (0..<5).map { _ in try local.client() }
+        #expect(try clients[4].command("SUB t c") == "OK 0")
+        let threads = DispatchGroup()
+        for number in 0..<4 {
+            DispatchQueue.global().async(group: threads) {
+                witness.publish(as: "p\(number)", clients[number])
+            }
+        }
+        let consumer = DispatchGroup()
+        DispatchQueue.global().async(group: consumer) { witness.consume(clients[4]) }
+        let seen = witness.seen
+        #expect(seen.wait { $0.acknowledged.count > 100 })
+        switch trouble {
+        case .full: disk.capacity = disk.used + 2_000
+        case .failedSync:
+            disk.follow { call in
+                call.operation == .sync && call.path.string.hasSuffix("/t/segment.log")
+                    ? .fail(.ioError) : nil
+            }
+        }
+        #expect(seen.wait { $0.failures > 100 })
+        // All that was acknowledged is delivered all the same, also to somebody new.
+        let certain = seen.value.acknowledged
+        #expect(seen.wait { seen in certain.keys.allSatisfy { seen.consumed[$0] != nil } })
+        let other = try local.client()
+        #expect(try other.command("SUB t other") == "OK 0")
+        #expect(try other.message().payload == certain[0])
+        disk.capacity = .max
+        disk.follow(nil)
+        let before = seen.value.acknowledged.count
+        #expect(seen.wait { $0.acknowledged.count > before + 100 })
+        witness.isOver.fire()
+        #expect(threads.wait(timeout: .now() + 30) == .success)
+        #expect(try local.client().publish("t", "last").hasPrefix("OK "))
+        #expect(consumer.wait(timeout: .now() + 30) == .success)
+        #expect(seen.value.wrongs == [])
+        #expect(local.stop())
+
+        // A restart agrees, and so does one behind a power cut.
+        for survivor in [disk.afterPowerLoss(), disk] {
+            let again = try LocalServer(survivor)
+            let reader = try again.client()
+            #expect(try reader.command("SUB t fresh") == "OK 0")
+            var messages: [UInt64: String] = [:]
+            try reader.consume(as: "fresh") { messages[$0] = $1 }
+            #expect(seen.value.acknowledged.allSatisfy { messages[$0] == $1 })
+            #expect(seen.value.consumed.allSatisfy { messages[$0] == $1 })
+            #expect(again.stop())
+        }
+    }
+}
