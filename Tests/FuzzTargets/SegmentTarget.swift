@@ -106,6 +106,11 @@ enum SegmentTarget {
             for finding in found.findings
             where finding.segment == name && finding.kind != .clockBack {
                 told.append(finding.offset..<finding.offset + finding.length)
+                // That the log ends there says that nothing but space is left.
+                let left = disk.bytes(name)[Int(finding.offset)...]
+                if finding.kind == .ackedBeyondEnd, left.allSatisfy({ $0 == 0 }) {
+                    told.append(finding.offset..<size)
+                }
             }
             told.sort { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }
             var end: UInt64 = 0

@@ -27,8 +27,9 @@ struct ProcessTests {
         try clients[2].send("PUB t - 100\nhalf")
         let (code, milliseconds) = broker.stop(signal)
         #expect(code == 0)
-        // 200 ms are promised; a busy machine gets a second.
-        #expect(milliseconds < 1000)
+        // 200 ms are promised, and measured elsewhere. Here: it waits for nobody, though it might
+        // for as long as the --shutdown-timeout of 10 s.
+        #expect(milliseconds < 5000)
         #expect(try clients[3].isClosed())
     }
 

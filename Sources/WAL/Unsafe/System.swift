@@ -1,6 +1,6 @@
 // One of the two files of this module that the compiler cannot check (the other is Bytes.swift):
-// the system calls and the two pthread primitives. One wrapper per call, named after it; EINTR is
-// retried here and nowhere else; errno is read before anything can change it.
+// the system calls, the two pthread primitives, and a task that waits. One wrapper per call, named
+// after it; EINTR is retried here and nowhere else; errno is read before anything can change it.
 
 internal import Glibc
 internal import SystemPackage
@@ -309,5 +309,20 @@ package final class OwnedThread: @unchecked Sendable {
             return !done
         }
         if first { pthread_join(handle, nil) }
+    }
+}
+
+/// A task that waits for one value. Checking that it is resumed exactly once costs as much as all
+/// else at an append: whoever takes it resumes it, once.
+@safe struct Suspension<Value: Sendable>: Sendable {
+    private let continuation: UnsafeContinuation<Value, Never>
+
+    func resume(_ value: Value) { unsafe continuation.resume(returning: value) }
+
+    /// Suspends the calling task until what `body` was given is resumed.
+    static func wait(_ body: (Suspension) -> Void) async -> Value {
+        unsafe await withUnsafeContinuation { continuation in
+            body(unsafe Suspension(continuation: continuation))
+        }
     }
 }
