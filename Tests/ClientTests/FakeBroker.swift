@@ -77,6 +77,9 @@ final class FakeBroker: Sendable {
 
     var options: ClientOptions {
         var options = ClientOptions(port: port)
+        // A test that waits for its turn on a busy machine is no broker that is gone.
+        options.keepAlive = .seconds(600)
+        options.connectTimeout = .seconds(60)
         options.reconnect.firstPause = .milliseconds(5)
         options.reconnect.longestPause = .milliseconds(20)
         return options

@@ -35,6 +35,7 @@ final class TestBroker {
     /// For this broker, and quick to come back.
     var options: ClientOptions {
         var options = ClientOptions(port: port)
+        options.connectTimeout = .seconds(60)
         options.reconnect.firstPause = .milliseconds(5)
         options.reconnect.longestPause = .milliseconds(50)
         return options

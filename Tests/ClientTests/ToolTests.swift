@@ -121,7 +121,7 @@ import Testing
     @Test func benchmarksPrintJSON() throws {
         let broker = try TestBroker()
         let address = ["--addr", "127.0.0.1:\(broker.port)", "--json"]
-        let time = ["--seconds", "0.3", "--warmup", "0.1"]
+        let time = ["--seconds", "1", "--warmup", "0.1"]
         for (name, arguments) in [
             ("publish", ["--connections", "3", "--window", "4"] + time),
             ("consume", ["--messages", "500"]), ("e2e", time),
