@@ -100,6 +100,9 @@ extension DamagedLog {
                 && $0.range.upperBound <= files[file].bytes.count
         }
         guard let other = others.randomElement(using: &random) else { return }
+        // Where a mark changes places the other frames tell so, and have to be more than these two.
+        let rest = files[file].bytes.count - frame.range.count - other.range.count
+        if frame.ids == 0, frame.range.lowerBound == 0, rest < 2 * other.range.count { return }
         let mine = Array(files[file].bytes[frame.range])
         let theirs = Array(files[file].bytes[other.range])
         if frame.range.count == other.range.count {
@@ -178,10 +181,10 @@ extension DamagedLog {
             moved[name] = count
             return
         }
-        // A file that begins with a later mark looks like one whose first segments were dropped; and
-        // the most of a file must be left, or payloads with copies of frames say as much.
-        let marks = written.filter { $0.file == name && $0.ids == 0 }.map(\.range.lowerBound)
-        guard count * 4 < files[file].bytes.count, !marks.contains(count) else { return }
+        // A frame at offset 0 stands where a mark belongs. And the most of a file must be left, or
+        // payloads with copies of frames say as much.
+        let starts = written.filter { $0.file == name }.map(\.range.lowerBound)
+        guard count * 4 < files[file].bytes.count, !starts.contains(count) else { return }
         files[file].bytes.removeFirst(count)
         moved[name] = -count
     }

@@ -32,6 +32,9 @@ struct DamagedLog {
     var story: [String] = []
     /// Files that hold whole frames of other places.
     var strangers: Set<String> = []
+    /// Files with payloads that hold copies of whole frames.
+    private(set) var copies: Set<String> = []
+    private var holdsCopies = false
     /// By how many bytes the frames of a file stand further on than they were written, where its
     /// very beginning was changed.
     var moved: [String: Int] = [:]
@@ -56,6 +59,7 @@ struct DamagedLog {
             firstID: first, base: UInt64.random(in: 0..<1 << 62, using: &random))
         let count = Int.random(in: 1...3, using: &random)
         for number in 0..<count {
+            holdsCopies = false
             for _ in 0..<Int.random(in: 0...8, using: &random) {
                 segment.add(commit(&random, segment.bytes))
                 switch Int.random(in: 0..<20, using: &random) {
@@ -70,6 +74,7 @@ struct DamagedLog {
             }
             if isLast, Bool.random(using: &random) { segment.addMark() }
             let name = isLast ? SegmentName.activeName : segment.name
+            if holdsCopies { copies.insert(name) }
             files.append((name, segment.bytes))
             for frame in segment.frames {
                 written.append(
@@ -86,12 +91,14 @@ struct DamagedLog {
         }
     }
 
-    private func commit(_ random: inout Seeded, _ sofar: [UInt8]) -> [TestMessage] {
+    private mutating func commit(_ random: inout Seeded, _ sofar: [UInt8]) -> [TestMessage] {
         (0..<Int.random(in: 1...8, using: &random)).map { _ in
             switch Int.random(in: 0..<10, using: &random) {
             case 0: return TestMessage([])
             case 1: return TestMessage([UInt8](repeating: 0, count: 60))
-            case 2: return TestMessage(Array(sofar.suffix(300)))
+            case 2:
+                holdsCopies = true
+                return TestMessage(Array(sofar.suffix(300)))
             case 3, 4:
                 let key = random.bytes(Int.random(in: 1...300, using: &random))
                 let value = random.bytes(Int.random(in: 0...100, using: &random))
@@ -169,7 +176,18 @@ struct DamagedLog {
     /// then nothing tells which of the frames belong there.
     var isUndecidable: Bool {
         let marks = Set(whole.filter { $0.range.lowerBound == 0 }.map(\.file))
-        return story.count > 1 && !strangers.subtracting(marks).isEmpty
+        return story.count > 1 && !strangers.union(copies).subtracting(marks).isEmpty
+    }
+
+    /// Whether frames that lost their place, with the mark of their file, are there all the same.
+    var mayBeSaved: Bool {
+        let whole = whole
+        let there = Set(whole.map { "\($0.file) \($0.range)" })
+        return written.contains { frame in
+            let bytes = bytes(frame.file)
+            return !there.contains("\(frame.file) \(frame.range)") && !hasMark(frame.file, bytes)
+                && strangers.contains(frame.file)
+        }
     }
 
     /// Whether a message that was known durable is not whole any more.

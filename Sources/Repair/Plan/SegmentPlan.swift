@@ -5,8 +5,9 @@ internal import WAL
 struct SegmentPlan {
     /// What stands behind the segment.
     enum End {
-        /// A segment that begins with this id, and at this position if that is known.
-        case joins(id: UInt64, position: UInt64?)
+        /// A segment that begins with this id, and at this position if that is known; else not
+        /// beyond another one.
+        case joins(id: UInt64, position: UInt64?, limit: UInt64?)
         /// Nothing that was made. The log does not end below this id.
         case open(nextID: UInt64)
     }
@@ -70,7 +71,7 @@ struct SegmentPlan {
             keep(runs.removeFirst())
         }
         switch end {
-        case .joins(let id, let position): try join(id, position)
+        case .joins(let id, let position, let limit): try join(id, position, limit: limit)
         case .open(let floor):
             loseTail(upTo: max(facts.nextID, nextID, floor))
             if !facts.isSealed { addClosingMark() }
@@ -186,11 +187,12 @@ struct SegmentPlan {
     }
 
     /// Makes the segment end where the next one begins, or in a `lost` frame before that.
-    private mutating func join(_ id: UInt64, _ position: UInt64?) throws {
+    private mutating func join(_ id: UInt64, _ position: UInt64?, limit: UInt64?) throws {
         while true {
             guard id >= nextID else { throw DoesNotJoin() }
             let ids = id - nextID
-            guard let room = position.map({ SegmentStart.room(from: endPosition, to: $0) }) ?? .max
+            let most = position ?? limit
+            guard let room = most.map({ SegmentStart.room(from: endPosition, to: $0) }) ?? .max
             else { throw DoesNotJoin() }
             if ids == 0 {
                 if room == 0 || position == nil || endsInLost { return }

@@ -44,6 +44,14 @@ struct SegmentStart: Hashable, Sendable {
         self.firstID = firstID
     }
 
+    /// Of a segment of which nothing is kept: begins so that it ends where the next one begins.
+    mutating func suit(next: UInt64?, size: UInt64, after before: Before?, isFirst: Bool) {
+        if isFirst { base = nil }
+        guard base == nil, !isFirst, let next, next >= size else { return }
+        base = next - size
+        if !isReached(from: before) { base = nil }
+    }
+
     /// The best first: every frame keeps its offset, then as few ids as possible change hands.
     private static func candidates(
         _ facts: SegmentFacts, _ base: UInt64, _ first: KeptRun, _ before: Before?

@@ -169,7 +169,7 @@ struct TopicPlanner {
                 try plan.build(
                     isLast || nextIsNew
                         ? .open(nextID: isLast ? outcome.nextID : 0)
-                        : .joins(id: starts[index + 1].firstID, position: starts[index + 1].base))
+                        : goal(before: index + 1, starts))
             } catch let error as DiskError {
                 throw error
             } catch {
@@ -183,14 +183,34 @@ struct TopicPlanner {
         }
     }
 
+    /// What the segment before `index` has to reach.
+    private func goal(before index: Int, _ starts: [SegmentStart]) -> SegmentPlan.End {
+        let fewest = UInt64(FrameLayout.smallestFrame) + GapFill.fewestBytes(forIDs: 2)
+        var limit: UInt64?
+        // Where nothing says where this one begins, it needs some room before the next that does.
+        if let known = starts[index...].firstIndex(where: { $0.base != nil }),
+            let base = starts[known].base
+        {
+            let needed = UInt64(known - index) * fewest
+            limit = base >= needed ? base - needed : base
+        }
+        return .joins(id: starts[index].firstID, position: starts[index].base, limit: limit)
+    }
+
     /// Where each file will begin.
     private func starts(_ facts: [SegmentFacts]) -> [SegmentStart] {
         var starts: [SegmentStart] = []
         var before: SegmentStart.Before?
         for (index, segment) in facts.enumerated() {
             var start = SegmentStart(segment, after: before)
-            // A first segment of which nothing is kept begins where it suits the next one.
-            if index == 0, segment.runs.isEmpty, facts.count > 1 { start.base = nil }
+            if segment.runs.isEmpty, index + 1 < facts.count {
+                // A first segment of which nothing is kept begins where it suits the next one, and
+                // any other goes on being as long as it was.
+                let next = facts[index + 1]
+                start.suit(
+                    next: next.hasMark ? next.base : nil, size: segment.size, after: before,
+                    isFirst: index == 0)
+            }
             starts.append(start)
             if let end = segment.keptEnd, let last = segment.runs.last {
                 before = .init(

@@ -119,6 +119,11 @@ package struct FrameSearch: ~Copyable {
     /// segment whose mark is gone and whose neighbours do not tell. A copy of a frame inside a
     /// payload says another one, but fewer bytes of it.
     package mutating func commonBase() throws(DiskError) -> UInt64? {
+        try commonBases()?.base
+    }
+
+    /// The same, with how many bytes agree.
+    mutating func commonBases() throws(DiskError) -> (base: UInt64, bytes: UInt64)? {
         var votes: [UInt64: UInt64] = [:]
         var offset: UInt64 = 0
         while end >= UInt64(FrameLayout.smallestFrame),
@@ -137,6 +142,7 @@ package struct FrameSearch: ~Copyable {
                 offset += 1
             }
         }
-        return votes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+        let most = votes.max { ($0.value, $1.key) < ($1.value, $0.key) }
+        return most.map { ($0.key, $0.value) }
     }
 }

@@ -121,8 +121,21 @@ package struct LogExaminer {
         walker.seek(to: UInt64(FrameLayout.smallestFrame))
         if case .frame(let frame) = try walker.next(id: nil, base: nil) {
             active.firstID = frame.fields.durableBelow
+        } else if active.isMade {
+            active.firstID = try firstCommit(in: file, size)
         }
         return active
+    }
+
+    /// The id that the commit of the first whole frame begins with, where the beginning of a file is
+    /// gone; nil if no frame is whole.
+    private func firstCommit(in file: any DiskFile, _ size: UInt64) throws(DiskError) -> UInt64? {
+        var search = FrameSearch(file, to: size)
+        guard let base = try search.commonBase(),
+            let (_, hit) = try search.next(from: 0, base: base, id: 0),
+            case .valid(let frame) = hit
+        else { return nil }
+        return frame.fields.durableBelow
     }
 
     /// A missing `segment.log`, or one that was being made when the process died: whatever its few

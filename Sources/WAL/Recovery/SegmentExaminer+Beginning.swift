@@ -163,7 +163,7 @@ extension SegmentExaminer {
         {
             found = told
         }
-        if found == nil { found = try search.commonBase() ?? neighbour }
+        if found == nil { found = try baseByFrames(neighbour) }
         walker.seek(to: 0)
         var fault = fault
         // A later version's frame counts where its position holds.
@@ -194,6 +194,15 @@ extension SegmentExaminer {
         var facts = StopFacts()
         facts.disjoint = true
         return try stop(fault, facts)
+    }
+
+    /// The position that whole frames agree on. Where they say that the segment begins before the
+    /// one before it ended, they have to be the most of the file: what little is left may be a copy
+    /// in a payload, and copies are of what stood before.
+    private mutating func baseByFrames(_ neighbour: UInt64?) throws(DiskError) -> UInt64? {
+        guard let common = try search.commonBases() else { return neighbour }
+        guard let neighbour, common.base < neighbour else { return common.base }
+        return common.bytes > size / 2 ? common.base : neighbour
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is
