@@ -108,6 +108,20 @@ public final class Broker: Sendable {
         state.withLock { Array($0.topics.values) }.sorted { $0.name < $1.name }
     }
 
+    /// The first topics behind `name` in the order of their names, up to `limit` of them. One look
+    /// at each topic: sorting ten thousand for each page would keep an event loop from its clients.
+    public func topics(after name: String, limit: Int) -> [Topic] {
+        var first: [Topic] = []
+        for topic in state.withLock({ Array($0.topics.values) }) where topic.text > name {
+            if first.count == limit {
+                guard let last = first.last, topic.name < last.name else { continue }
+                first.removeLast()
+            }
+            first.insert(topic, at: first.firstIndex { topic.name < $0.name } ?? first.count)
+        }
+        return first
+    }
+
     /// How many topics there are.
     public var topicCount: Int { state.withLock { $0.topics.count } }
 

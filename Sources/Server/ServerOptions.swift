@@ -22,6 +22,11 @@ public struct ServerOptions: Hashable, Sendable {
     public var idleTimeout: UInt64 = 0
     /// How long a connection that was told ERR and is being closed may go on sending.
     public var drainTimeout: UInt64 = 5_000_000_000
+    /// How much memory all connections together may take for commands that have not come whole.
+    /// Who has more than `smallUnfinishedBytes` and needs more beyond that is told BUSY and closed.
+    public var unfinishedBytes = 256 << 20
+    /// What each connection may have in any case.
+    static let smallUnfinishedBytes = 16 << 10
     /// Threads that read backlogs from the disk.
     public var readers = 2
 

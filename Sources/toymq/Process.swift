@@ -40,9 +40,27 @@ struct Process {
         guard running.beginStopping() else { exit(0) }
         logger.info("stopping", metadata: ["signal": "\(number)"])
         worker.run { exit(running.stop(settings, logger)) }
-        while sigwait(&signals, &number) != 0 {}
-        logger.warning("stopped by a second signal")
+        // A disk that hangs holds the worker for ever; leaving the logs as they are loses nothing.
+        if Process.wait(for: signals, nanoseconds: settings.shutdownTimeout) {
+            logger.warning("stopped by a second signal")
+        } else {
+            logger.warning("stopped before the disk had answered: --shutdown-timeout was over")
+        }
         _exit(1)
+    }
+
+    /// False if none of the signals has come in that time.
+    private static func wait(for signals: sigset_t, nanoseconds: UInt64) -> Bool {
+        let deadline = MonotonicClock.now() + nanoseconds
+        var signals = signals
+        while true {
+            let now = MonotonicClock.now()
+            let left = deadline > now ? deadline - now : 0
+            var time = timespec(
+                tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+            if sigtimedwait(&signals, nil, &time) > 0 { return true }
+            if errno == EAGAIN { return false }
+        }
     }
 
     /// Lets the process have as many descriptors as it may.
@@ -123,8 +141,10 @@ private final class Running: Sendable {
     func stop(_ settings: Settings, _ logger: Logger) -> Int32 {
         Supervisor.tell("STOPPING=1")
         let (broker, server) = state.withLock { ($0.broker, $0.server) }
-        let deadline = MonotonicClock.now() + settings.shutdownTimeout
-        let isDone = server?.stop(timeout: settings.shutdownTimeout) ?? true
+        // The last tenth is for what is under way when it is over.
+        let timeout = settings.shutdownTimeout - settings.shutdownTimeout / 10
+        let deadline = MonotonicClock.now() + timeout
+        let isDone = server?.stop(timeout: timeout) ?? true
         let left = broker?.close(deadline: deadline) ?? 0
         if isDone {
             logger.info("stopped", metadata: left == 0 ? [:] : ["logs_not_closed": "\(left)"])

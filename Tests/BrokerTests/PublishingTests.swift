@@ -193,6 +193,25 @@ struct PublishingTests {
         #expect(try bench.publish("a", to: try bench.topic()) == .durable(0))
     }
 
+    @Test("topics are listed by name, page by page, each once")
+    func pages() throws {
+        let bench = try Bench()
+        defer { bench.broker.close() }
+        let names = (0..<25).map { "t\($0 * 7 % 25)" }
+        for name in names { _ = try bench.topic(name) }
+        for limit in [1, 4, 25, 100] {
+            var listed: [String] = []
+            while true {
+                let page = bench.broker.topics(after: listed.last ?? "", limit: limit)
+                if page.isEmpty { break }
+                #expect(page.count <= limit)
+                listed += page.map(\.text)
+            }
+            #expect(listed == names.sorted())
+        }
+        #expect(bench.broker.topics(after: "", limit: 0).isEmpty)
+    }
+
     @Test("more topics than allowed are refused")
     func topicLimit() throws {
         let bench = try Bench { $0.topicLimit = 2 }

@@ -33,6 +33,24 @@ struct ProcessTests {
         #expect(try clients[3].isClosed())
     }
 
+    @Test("a disk that hangs does not keep it from stopping within --shutdown-timeout")
+    func hangingDisk() throws {
+        let data = try DataFolder()
+        let broker = try BrokerProcess(data, ["--shutdown-timeout", "1s"])
+        let client = try broker.client()
+        #expect(try client.publish("t", "x") == "OK 0")
+        // Opening a pipe that nobody writes to takes for ever, like a read from a disk that hangs.
+        let segment = data.url.appendingPathComponent("topics/t/segment.log").path
+        #expect(rename(segment, segment + ".away") == 0)
+        #expect(mkfifo(segment, 0o600) == 0)
+        #expect(try client.command("SUB t c") == "OK 0")
+        #expect(try client.isQuiet())
+        let (code, milliseconds) = broker.stop()
+        #expect(code == 1)
+        #expect((900...5_000).contains(milliseconds))
+        #expect(broker.log.contains("before the disk had answered"))
+    }
+
     @Test("what was taken before SIGTERM is answered")
     func answersBeforeStopping() throws {
         let data = try DataFolder()

@@ -8,6 +8,8 @@ final class LoopContext: @unchecked Sendable {
     let loop: any EventLoop
     let service: Service
     private(set) var inbox: Inbox!
+    /// Memory taken for commands that have not come whole.
+    var unfinishedBytes = 0
     /// For encoding answers.
     var scratch: [UInt8] = []
     private var connections: [UInt64: ConnectionHandler] = [:]

@@ -7,6 +7,8 @@ extension Service {
     static let version = "0.1.0"
     /// The answer to INFO stays within the limit of a line.
     private static let bytes = WireLimits.lineBytes - 512
+    /// No line has room for more: the shortest entry has over 100 bytes.
+    private static let topicsOfLine = bytes / 100
 
     /// The answer to `INFO`, or to `INFO after=<topic>`.
     func info(after: [UInt8]?) -> String {
@@ -28,8 +30,9 @@ extension Service {
     /// The topics behind `name`, as many as fit a line; `more` tells whether there are others.
     private func topics(after name: String) -> String {
         var list = ""
-        var isMore = false
-        for topic in broker.topics where topic.text > name {
+        let page = broker.topics(after: name, limit: Service.topicsOfLine)
+        var isMore = page.count == Service.topicsOfLine
+        for topic in page {
             let next = Service.text(topic.facts)
             guard list.utf8.count + next.utf8.count <= Service.bytes else {
                 isMore = true

@@ -55,7 +55,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     var parser: CommandParser
     /// What has come and is no whole command yet.
-    private(set) var pending = ByteBuffer()
+    private(set) var pending = ByteBuffer() { didSet { countPending() } }
+    /// How much of it the loop has counted.
+    private var countedBytes = 0
     /// Asking the parser is of no use before so many bytes are there.
     private var neededBytes = 1
     var phase = Phase.open
@@ -138,7 +140,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard case .open = phase else { return }
         if pending.readableBytes > 0 {
             pending.writeBuffer(&incoming)
-            guard stall == nil, pending.readableBytes >= neededBytes else { return }
+            guard stall == nil else { return }
+            guard pending.readableBytes >= neededBytes else { return refuseIfTooMuch() }
             var bytes = pending
             pending = ByteBuffer()
             takeCommands(&bytes)
@@ -147,6 +150,23 @@ final class ConnectionHandler: ChannelDuplexHandler {
             takeCommands(&incoming)
             keep(&incoming)
         }
+        refuseIfTooMuch()
+    }
+
+    private func countPending() {
+        loop.unfinishedBytes += pending.storageCapacity - countedBytes
+        countedBytes = pending.storageCapacity
+    }
+
+    /// Each of ten thousand clients may send a large message by halves; all of them together may not.
+    private func refuseIfTooMuch() {
+        guard countedBytes > ServerOptions.smallUnfinishedBytes, stall == nil, case .open = phase,
+            loop.unfinishedBytes > service.options.unfinishedBytes / service.options.loops
+        else { return }
+        let refusal = Refusal(.busy, "too many unfinished commands, try again later")
+        note("closing: \(refusal)")
+        service.counters.errors.add()
+        finish(with: refusal)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -1,0 +1,34 @@
+import Broker
+import Logging
+import Server
+import SystemPackage
+import WAL
+import WALTestSupport
+
+/// A server in this process, whose disk fails when it is told to.
+final class LocalServer {
+    let broker: Broker
+    let server: Server
+
+    init(
+        _ disk: MemoryDisk, _ change: (inout ServerOptions) -> Void = { _ in }
+    ) throws {
+        var options = BrokerOptions()
+        options.reopenDelay = 1_000_000
+        options.segmentBytes = 64 << 10
+        broker = try Broker(FilePath("/data"), storage: Storage(disk), options: options)
+        var serving = ServerOptions()
+        serving.port = 0
+        change(&serving)
+        server = try Server(
+            broker, options: serving,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func client() throws -> RawClient { try RawClient(port: server.port) }
+
+    func stop() -> Bool {
+        defer { broker.close() }
+        return server.stop(timeout: 10_000_000_000)
+    }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import Server
+import SystemPackage
+import Testing
+import WALTestSupport
+
+@Suite("Commands that have not come whole")
+struct UnfinishedTests {
+    private func count(_ name: String, _ client: RawClient) throws -> Int {
+        let info = try client.command("INFO")
+        let value = info.components(separatedBy: "\"\(name)\": ").dropFirst().first
+        return try #require(Int(value?.prefix { $0.isNumber } ?? ""))
+    }
+
+    @Test("all connections together hold a bounded amount of them, and the others are served")
+    func bounded() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk) { $0.unfinishedBytes = 2 << 20 }
+        let served = try local.client()
+        let half = String(repeating: "x", count: 300_000)
+        let clients = try (0..<12).map { _ in try local.client() }
+        for client in clients { try client.send("PUB t - 600000\n" + half) }
+        // Not all of the halves fit. INFO is read again until one was refused or all have come.
+        while try count("errors_total", served) == 0,
+            try count("received_bytes_total", served) < 12 * half.utf8.count
+        {}
+        #expect(try count("errors_total", served) >= 1)
+        #expect(try served.publish("t", "small") == "OK 0")
+        var answers: [String] = []
+        for client in clients {
+            try? client.send(half + "\n")
+            answers.append(try client.line())
+        }
+        let refused = answers.filter { $0.hasPrefix("ERR BUSY ") }.count
+        #expect(refused >= 1)
+        #expect(answers.filter { $0.hasPrefix("OK ") }.count == clients.count - refused)
+        #expect(refused < clients.count)
+        for client in clients { client.close() }
+        #expect(try served.publish("t", half + half).hasPrefix("OK "))
+        #expect(local.stop())
+    }
+}
