@@ -165,13 +165,14 @@ import WALTestSupport
         let log = try fixture.open()
         let closed = Event()
         let went = Event()
+        let closers = Observed<[OwnedThread]>([])
         fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
         try log.append(Message(payload: RawSpan(of: [1]))) { _ in
-            let thread = OwnedThread {
+            let closer = OwnedThread {
                 try? log.close()
                 closed.fire()
             }
-            _ = thread
+            closers.update { $0.append(closer) }
             // Closing may have to wait for this thread; if it does not, it is over soon.
             _ = closed.wait(0.2)
             went.fire()
@@ -180,6 +181,7 @@ import WALTestSupport
         #expect(closed.wait())
         fixture.disk.follow(nil)
         #expect(try fixture.open().durable.isEmpty, "no error: the directory is free")
+        for closer in closers.value { closer.join() }
         fixture.host.shutdown()
     }
 

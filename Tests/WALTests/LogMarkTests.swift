@@ -177,24 +177,24 @@ import WALTestSupport
             let log = try fixture.open()
             let acknowledged = Observed<[UInt64]>([])
             let ended = Observed(0)
-            for number in 0..<4 {
-                let thread = OwnedThread {
+            var threads = (0..<4).map { number in
+                OwnedThread {
                     while let id = try? log.append(TestMessage("\(number)")) {
                         acknowledged.update { $0.append(id) }
                     }
                     ended.update { $0 += 1 }
                 }
-                _ = thread
             }
             #expect(acknowledged.wait { $0.count > 20 })
             for _ in 0..<2 {
-                let thread = OwnedThread {
-                    try? log.close()
-                    ended.update { $0 += 1 }
-                }
-                _ = thread
+                threads.append(
+                    OwnedThread {
+                        try? log.close()
+                        ended.update { $0 += 1 }
+                    })
             }
             #expect(ended.wait { $0 == 6 })
+            for thread in threads { thread.join() }
             let again = try fixture.reopenedAfterPowerLoss()
             #expect(again.recovery.tail == .clean)
             #expect(try again.contents().map(\.id) == acknowledged.value.sorted())
