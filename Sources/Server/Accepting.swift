@@ -5,9 +5,9 @@ import NIOCore
 /// Pauses accepting when it fails because descriptors or memory ran out: longer each time, up to a
 /// limit, and no longer once it works.
 ///
-/// NIO's own `AcceptBackoffHandler` delays the next read only. Where not one connection was accepted
-/// before the failure the listener is still waiting for the read that failed, stays registered, and
-/// the loop meets the same error again and again; so here reading is turned off.
+/// NIO's own `AcceptBackoffHandler` delays the next read only. Where not one connection was
+/// accepted before the failure the listener is still waiting for the read that failed, stays
+/// registered, and the loop meets the same error again and again; so here reading is turned off.
 final class AcceptPauseHandler: ChannelInboundHandler {
     typealias InboundIn = any Channel
     typealias InboundOut = any Channel

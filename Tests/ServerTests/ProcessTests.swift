@@ -40,11 +40,20 @@ struct ProcessTests {
         let client = try broker.client()
         #expect(try client.publish("t", "x") == "OK 0")
         // Opening a pipe that nobody writes to takes for ever, like a read from a disk that hangs.
-        let segment = data.url.appendingPathComponent("topics/t/segment.log").path
-        #expect(rename(segment, segment + ".away") == 0)
-        #expect(mkfifo(segment, 0o600) == 0)
+        // A reader meets two of them: that somebody writes to the first tells when it is there, and
+        // it comes to the second, under the name of a sealed segment, for sure.
+        let topic = data.url.appendingPathComponent("topics/t")
+        let first = topic.appendingPathComponent("segment.log").path
+        #expect(rename(first, first + ".away") == 0)
+        #expect(mkfifo(first, 0o600) == 0)
+        let second = topic.appendingPathComponent("00000000000000000000.log").path
+        #expect(mkfifo(second, 0o600) == 0)
         #expect(try client.command("SUB t c") == "OK 0")
-        #expect(try client.isQuiet())
+        let deadline = Date(timeIntervalSinceNow: 20)
+        var writer: Int32 = -1
+        while writer < 0, Date() < deadline { writer = open(first, O_WRONLY | O_NONBLOCK) }
+        try #require(writer >= 0)
+        defer { close(writer) }
         let (code, milliseconds) = broker.stop()
         #expect(code == 1)
         #expect((900...5_000).contains(milliseconds))

@@ -43,8 +43,8 @@ struct AnswerQueue {
     }
 
     private var entries: Deque<Entry> = []
-    /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so that
-    /// another publish is counted in its place.
+    /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so
+    /// that another publish is counted in its place.
     private var runs: Deque<Run> = []
     /// Publishes that wait for the disk.
     private(set) var waiting = 0

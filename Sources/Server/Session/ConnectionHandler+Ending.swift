@@ -79,6 +79,18 @@ extension ConnectionHandler {
         flush()
     }
 
+    /// Each of ten thousand clients may send a large message by halves; all of them together may
+    /// not.
+    func refuseIfTooMuch() {
+        guard countedBytes > ServerOptions.smallUnfinishedBytes, stall == nil, case .open = phase,
+            loop.unfinishedBytes > service.options.unfinishedBytes / service.options.loops
+        else { return }
+        let refusal = Refusal(.busy, "too many unfinished commands, try again later")
+        note("closing: \(refusal)")
+        service.counters.errors.add()
+        finish(with: refusal)
+    }
+
     func abandon() { context?.close(promise: nil) }
 
     func checkTimeouts(_ now: UInt64) {

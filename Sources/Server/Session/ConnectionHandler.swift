@@ -57,7 +57,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// What has come and is no whole command yet.
     private(set) var pending = ByteBuffer() { didSet { countPending() } }
     /// How much of it the loop has counted.
-    private var countedBytes = 0
+    private(set) var countedBytes = 0
     /// Asking the parser is of no use before so many bytes are there.
     private var neededBytes = 1
     var phase = Phase.open
@@ -156,17 +156,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func countPending() {
         loop.unfinishedBytes += pending.storageCapacity - countedBytes
         countedBytes = pending.storageCapacity
-    }
-
-    /// Each of ten thousand clients may send a large message by halves; all of them together may not.
-    private func refuseIfTooMuch() {
-        guard countedBytes > ServerOptions.smallUnfinishedBytes, stall == nil, case .open = phase,
-            loop.unfinishedBytes > service.options.unfinishedBytes / service.options.loops
-        else { return }
-        let refusal = Refusal(.busy, "too many unfinished commands, try again later")
-        note("closing: \(refusal)")
-        service.counters.errors.add()
-        finish(with: refusal)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
