@@ -106,6 +106,11 @@ enum SegmentTarget {
             for finding in found.findings
             where finding.segment == name && finding.kind != .clockBack {
                 told.append(finding.offset..<finding.offset + finding.length)
+                // Zeros where the log ends too early are preallocated space: nothing more is said.
+                let rest = disk.bytes(name)[Int(min(finding.offset, size))...]
+                if finding.kind == .ackedBeyondEnd, rest.allSatisfy({ $0 == 0 }) {
+                    told.append(finding.offset..<size)
+                }
             }
             told.sort { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }
             var end: UInt64 = 0

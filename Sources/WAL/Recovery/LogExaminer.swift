@@ -189,14 +189,11 @@ package struct LogExaminer {
     }
 
     /// The log ends below an id that the caller knows durable, however clean its last frame.
-    /// `zeros`: how many zero bytes stand there.
-    mutating func reportBeyondEnd(
-        at offset: UInt64, zeros: UInt64 = 0, id: UInt64, segment: SegmentName
-    ) {
+    mutating func reportBeyondEnd(at offset: UInt64, id: UInt64, segment: SegmentName) {
         guard let below = acknowledgedBelow, below > id else { return }
         report(
             LogFinding(
-                .ackedBeyondEnd, segment: segment.fileName, offset: offset, length: zeros,
+                .ackedBeyondEnd, segment: segment.fileName, offset: offset, length: 0,
                 detail: "the log ends before id \(id), but id \(below - 1) is acknowledged",
                 lost: id...below - 1, durableBelow: durableBelow,
                 evidence: "a consumer acknowledged id \(below - 1), so it was durable"))

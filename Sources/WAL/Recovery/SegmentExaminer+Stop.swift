@@ -113,8 +113,7 @@ extension SegmentExaminer {
     ) throws(DiskError) -> Bool {
         log.settle(.damaged)
         if !isSealed, !facts.disjoint, facts.atEnd || facts.zerosToEnd {
-            log.reportBeyondEnd(
-                at: offset, zeros: size - offset, id: max(id, heldBelow), segment: name)
+            log.reportBeyondEnd(at: offset, id: max(id, heldBelow), segment: name)
             id = bound
             return false
         }
