@@ -106,9 +106,9 @@ enum SegmentTarget {
             for finding in found.findings
             where finding.segment == name && finding.kind != .clockBack {
                 told.append(finding.offset..<finding.offset + finding.length)
-                // That the log ends there says that nothing but space is left.
-                let left = disk.bytes(name)[Int(finding.offset)...]
-                if finding.kind == .ackedBeyondEnd, left.allSatisfy({ $0 == 0 }) {
+                // Zeros where the log ends too early are preallocated space: nothing more is said.
+                let rest = disk.bytes(name)[Int(min(finding.offset, size))...]
+                if finding.kind == .ackedBeyondEnd, rest.allSatisfy({ $0 == 0 }) {
                     told.append(finding.offset..<size)
                 }
             }

@@ -59,25 +59,28 @@ struct SegmentStart: Hashable, Sendable {
         let position = base &+ first.start
         let lost = first.firstID - facts.firstID
         var starts = [SegmentStart(base: base, firstID: facts.firstID)]
-        // Where the end of the segment before is gone too, nothing says how the lost ids were
-        // shared between them.
-        let isShared = !facts.isSealed && before?.nextID == facts.firstID && lost > 0
-        if isShared { starts.append(SegmentStart(base: base, firstID: facts.firstID + 1)) }
-        if first.beginsWithMark {
-            if lost == 0 || isShared {
+        // Nothing but its mark says which of the lost ids were in this segment: without it they may be
+        // of the one before as well.
+        let isFree = !facts.isSealed && (before?.nextID ?? .max) <= facts.firstID
+        if isFree, lost > 0 { starts.append(SegmentStart(base: base, firstID: facts.firstID + 1)) }
+        if lost == 0 || isFree {
+            if first.beginsWithMark {
                 starts.append(SegmentStart(base: position, firstID: first.firstID))
             }
-        }
-        if lost == 0 || isShared {
             starts.append(SegmentStart(base: position &- mark, firstID: first.firstID))
         }
         let fewest = mark + GapFill.fewestBytes(forIDs: lost)
         starts.append(SegmentStart(base: position &- fewest, firstID: facts.firstID))
         // The room to be filled is bounded; where more is missing, positions just go on further on.
-        if let before,
+        if let before, before.nextID <= facts.firstID,
             (SegmentStart.room(from: before.position, to: position) ?? 0) <= largestRoom
         {
-            starts.append(SegmentStart(base: before.position, firstID: facts.firstID))
+            let lostBefore = GapFill.fewestBytes(forIDs: facts.firstID - before.nextID)
+            starts.append(
+                SegmentStart(base: before.position &+ lostBefore, firstID: facts.firstID))
+            if isFree {
+                starts.append(SegmentStart(base: before.position, firstID: before.nextID))
+            }
         }
         return starts
     }

@@ -186,8 +186,12 @@ extension SegmentExaminer {
             id = try firstIDByFrames()
         }
         summary.firstID = id
-        if case .notAMark(let fields) = fault, fields.id != id {
-            fault = .id(fields, inPlace: fields.position == base)
+        if case .notAMark(let fields) = fault {
+            if fields.id != id, isSealed || log.expectedID != nil {
+                fault = .id(fields, inPlace: fields.position == base)
+            } else if fields.id == id, fields.position == base {
+                lacksOnlyItsMark = try !standsForMark(fields)
+            }
         }
         // Whatever the mark was, it said that every lower id was durable.
         log.bound = max(log.bound, id)
@@ -196,13 +200,34 @@ extension SegmentExaminer {
         return try stop(fault, facts)
     }
 
+    /// Whether the frame at offset 0 stands in the very place of the mark, by the end of the segment
+    /// before or by the frame behind it: then the mark was not cut off, but written over.
+    private mutating func standsForMark(_ fields: FrameFields) throws(DiskError) -> Bool {
+        if log.expectedPosition == base { return true }
+        walker.seek(to: UInt64(fields.frameBytes))
+        let step = try walker.next(id: fields.id, base: base)
+        walker.seek(to: 0)
+        if case .frame = step { return true }
+        return false
+    }
+
     /// The position that whole frames agree on. Where they say that the segment begins before the
-    /// one before it ended, they have to be the most of the file: what little is left may be a copy
-    /// in a payload, and copies are of what stood before.
+    /// one before it ended, they have to be the most of the file, or of what stands behind its own
+    /// mark: what little is left may be a copy in a payload, and copies are of what stood before.
     private mutating func baseByFrames(_ neighbour: UInt64?) throws(DiskError) -> UInt64? {
         guard let common = try search.commonBases() else { return neighbour }
         guard let neighbour, common.base < neighbour else { return common.base }
-        return common.bytes > size / 2 ? common.base : neighbour
+        let ahead = neighbour - common.base
+        guard ahead < size, common.bytes <= size / 2 else {
+            return common.bytes > size / 2 ? common.base : neighbour
+        }
+        walker.seek(to: ahead)
+        if case .frame(let frame) = try walker.next(id: nil, base: common.base), frame.isMark,
+            common.bytes > (size - ahead) / 2
+        {
+            return common.base
+        }
+        return neighbour
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is

@@ -123,10 +123,7 @@ extension SegmentExaminer {
         }
         let limit = isSealed ? (following ?? .max) : bound
         var from = offset + UInt64(fault.wholeBytes ?? 1)
-        // A frame that stands where it says and only lacks the mark before it is kept.
-        if case .notAMark(let fields) = fault, fields.id == id, fields.position == base {
-            from = offset
-        }
+        if lacksOnlyItsMark, offset == 0 { from = offset }
         var tornFrom: UInt64?
         while let (at, hit) = try search.next(from: from, base: base, id: id) {
             guard case .valid(let frame) = hit else { break }

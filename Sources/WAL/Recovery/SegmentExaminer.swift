@@ -24,6 +24,8 @@ struct SegmentExaminer: ~Copyable {
     var behind: Behind?
     /// Ids that the segments before hold, should they overlap with this one: they are not lost.
     let heldBelow: UInt64
+    /// The frame at offset 0 stands where it says, and only lacks the mark before it.
+    var lacksOnlyItsMark = false
     /// Where the segment once ended is not known, so nothing says where the next one begins.
     var endIsUnknown = false
 
