@@ -60,7 +60,9 @@ struct KeptFrame {
         // on.
         let before = next.isMark ? room : room - mark
         let mayBeFurther = frame.isLost || lost > 0
-        return isFilled(before, lost) || (mayBeFurther && before >= fewest(lost))
+        // Marks fill what a frame may have filled, and not the petabytes between two strangers.
+        let isNear = before <= Int64(FrameLayout.largestFrame)
+        return isNear && isFilled(before, lost) || (mayBeFurther && before >= fewest(lost))
     }
 
     private static func isFilled(_ room: Int64, _ lost: UInt64) -> Bool {

@@ -44,6 +44,12 @@ final class BrokerProcess {
         metricsPort = port("metrics")
     }
 
+    /// In an orderly way, if it has not ended: one that is killed leaves no profile of what it ran.
+    deinit {
+        process.signal(SIGTERM)
+        process.wait(seconds: 5)
+    }
+
     var log: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
 
     func client() throws -> RawClient { try RawClient(port: port) }
