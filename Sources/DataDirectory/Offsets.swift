@@ -75,6 +75,9 @@ public struct Offsets: Hashable, Sendable {
         if !members.isEmpty { unknownEntryMembers[consumer] = members }
     }
 
+    /// All have been added. A file that lists them in another order means the same.
+    mutating func endAdding() { foreign.sort(by: Offsets.isBefore) }
+
     /// All entries in the order in which they are written: that of the names' bytes.
     var entries: [ForeignConsumer] {
         let own = consumers.map { consumer, acknowledgements in
@@ -82,8 +85,10 @@ public struct Offsets: Hashable, Sendable {
                 name: consumer.text, acknowledgements: acknowledgements,
                 unknownMembers: unknownEntryMembers[consumer] ?? [])
         }
-        return (own + foreign).sorted {
-            $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-        }
+        return (own + foreign).sorted(by: Offsets.isBefore)
+    }
+
+    private static func isBefore(_ a: ForeignConsumer, _ b: ForeignConsumer) -> Bool {
+        a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
     }
 }

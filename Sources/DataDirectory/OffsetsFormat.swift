@@ -180,6 +180,7 @@ package enum OffsetsFormat {
             }
             offsets.add(name: name, try joined(acked, above), unknown: unknown)
         }
+        offsets.endAdding()
     }
 
     private static func joined(
