@@ -11,8 +11,8 @@ extension LogCore {
         var next = takeBatch()
         for _ in 1..<LogCore.commitsPerTurn {
             guard let (batch, writer) = next else { return }
-            let isOpen = commit(batch, writer)
-            next = isOpen.map { putBackOrTake($0) } ?? takeBatch()
+            let free = commit(batch, writer)
+            next = free.map { putBackOrTake($0) } ?? takeBatch()
         }
         guard let (batch, writer) = next else { return }
         if let writer = commit(batch, writer) { putBack(writer) }
