@@ -9,11 +9,13 @@ struct ScanCommand: ParsableCommand {
         abstract: "Measures how fast a log is checked when it is opened.",
         discussion: """
             Makes two topics of 256-byte messages by appending them, then opens them: first one \
-            after the other on one thread, then both at once on two threads. The files are in the \
-            page cache.
+            after the other on one thread, then both at once on two threads, then one after the \
+            other again with the help of a second thread, as it is when a program opens a log. The \
+            files are in the page cache.
 
             The limit beside it is zlib's crc32 over the same bytes, read into memory beforehand, \
-            in the same pieces (each frame without its checksum), on as many threads. Opening \
+            in the same pieces (each frame without its checksum), on as many threads \
+            (the help not counted). Opening \
             computes the same checksums and does all the rest besides.
             """)
 
@@ -45,14 +47,20 @@ struct ScanCommand: ParsableCommand {
             let work = dir == nil ? try WorkDirectory(in: ".") : nil
             defer { work?.remove() }
             let parent = work?.path ?? FilePath(dir ?? ".")
-            let host = LogHost()
+            var alone = LogHost.Options()
+            alone.helpsOpening = false
+            let host = LogHost(options: alone)
             defer { host.shutdown() }
+            let helpingHost = LogHost()
+            defer { helpingHost.shutdown() }
             let topics = try ["toymq-scan-1", "toymq-scan-2"].map { name in
                 try ScanTopic(parent.appending(name), atLeast: bytes / 2, host: host)
             }
-            let measurement = ScanMeasurement(topics: topics, host: host)
-            let results = try [1, 2].map {
-                try measurement.measure(threads: $0, repetitions: repetitions)
+            let measurement = ScanMeasurement(
+                topics: topics, host: host, helpingHost: helpingHost)
+            let results = try [(1, false), (2, false), (1, true)].map { threads, isHelped in
+                try measurement.measure(
+                    threads: threads, isHelped: isHelped, repetitions: repetitions)
             }
             let report = ScanReport(results: results)
             print(json ? report.json.text : report.text)

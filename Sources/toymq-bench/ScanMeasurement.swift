@@ -12,6 +12,8 @@ struct ScanResult {
     }
 
     let threads: Int
+    /// The host's threads helped; zlib had none of that.
+    let isHelped: Bool
     let bytes: Int
     let opening: [Time]
     let zlib: [Time]
@@ -29,23 +31,27 @@ struct ScanResult {
 /// Measures scans with the topics that it is given.
 struct ScanMeasurement {
     let topics: [ScanTopic]
+    /// Opens without help: what one thread does is measured.
     let host: LogHost
+    /// Its threads help who opens a log.
+    let helpingHost: LogHost
 
     private var bytes: Int { topics.reduce(0) { $0 + $1.bytes } }
 
-    /// Each thread has as many topics as the others.
-    func measure(threads: Int, repetitions: Int) throws -> ScanResult {
+    /// Each thread has as many topics as the others. The threads of the host help if asked to.
+    func measure(threads: Int, isHelped: Bool, repetitions: Int) throws -> ScanResult {
         var opening: [ScanResult.Time] = []
         var zlib: [ScanResult.Time] = []
         // The first turn only brings the files into the page cache.
         for turn in 0...repetitions {
-            let opened = try open(threads)
+            let opened = try open(threads, isHelped ? helpingHost : host)
             let summed = try checksum(threads)
             if turn == 0 { continue }
             opening.append(opened)
             zlib.append(summed)
         }
-        return ScanResult(threads: threads, bytes: bytes, opening: opening, zlib: zlib)
+        return ScanResult(
+            threads: threads, isHelped: isHelped, bytes: bytes, opening: opening, zlib: zlib)
     }
 
     private func timed(_ body: () throws -> Void) rethrows -> ScanResult.Time {
@@ -63,7 +69,7 @@ struct ScanMeasurement {
     }
 
     /// How long it takes to open all topics.
-    private func open(_ threads: Int) throws -> ScanResult.Time {
+    private func open(_ threads: Int, _ host: LogHost) throws -> ScanResult.Time {
         let result = Mutex<(logs: [Log], failure: OpenError?)>(([], nil))
         let time = try timed {
             try onThreads(threads) { thread in

@@ -62,7 +62,7 @@ import Testing
     @Test func scanMeasuresOneAndTwoThreads() throws {
         let result = try run("scan", "--bytes", "200000", "--repeat", "1", "--json")
         #expect(result.exit == 0 && result.left.isEmpty)
-        #expect(result.results.map { $0["threads"] as? Int } == [1, 2])
+        #expect(result.results.map { $0["threads"] as? Int } == [1, 2, 1])
         #expect(result.results.allSatisfy { $0["ratio"] is [String: Any] })
     }
 

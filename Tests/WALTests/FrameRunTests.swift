@@ -18,11 +18,17 @@ import WALTestSupport
     }
 
     private func walk(
-        _ disk: MemoryDisk, base: UInt64, byRuns: Bool, chunkBytes: Int = FrameWalker.chunkBytes
+        _ disk: MemoryDisk, base: UInt64, byRuns: Bool, chunkBytes: Int = FrameWalker.chunkBytes,
+        helper: ReadAhead.Helper? = nil
     ) throws -> Walked {
         let file = try disk.open(LogImage.directory.appending(SegmentName.activeName), .read)
         defer { file.close() }
-        var walker = FrameWalker(file, to: try file.status().size, chunkBytes: chunkBytes)
+        let size = try file.status().size
+        let ahead = helper.map {
+            ReadAhead(file, to: size, chunkBytes: chunkBytes, helper: $0)
+        }
+        defer { ahead?.stop() }
+        var walker = FrameWalker(file, to: size, chunkBytes: chunkBytes, ahead: ahead)
         var walked = Walked()
         var id: UInt64 = 0
         while true {
@@ -54,7 +60,7 @@ import WALTestSupport
         for count in [0, 1, 34, 1000] {
             let data = random.bytes(count)
             let whole = data + CRC32.of(array: data).littleEndianBytes
-            #expect(CRC32.of(array: whole) == FrameWalker.residue)
+            #expect(CRC32.of(array: whole) == FrameRun.residue)
         }
     }
 
@@ -102,6 +108,115 @@ import WALTestSupport
                 }
             }
         }
+    }
+
+    /// The jobs that were given away, to be done when it suits the test.
+    private final class Jobs: Sendable {
+        private let waiting = Monitor<[@Sendable () -> Void]>([])
+        private let taken = Monitor(0)
+
+        var count: Int { taken.withLock { $0 } }
+
+        func keep(_ job: @escaping @Sendable () -> Void) -> Bool {
+            waiting.withLock { $0.append(job) }
+            taken.withLock { $0 += 1 }
+            return true
+        }
+
+        func doAll() {
+            let jobs = waiting.withLock { jobs in
+                defer { jobs = [] }
+                return jobs
+            }
+            for job in jobs { job() }
+        }
+    }
+
+    @Test func helpChangesNothingOfWhatAWalkFinds() throws {
+        var random = Seeded(11)
+        let host = LogHost()
+        defer { host.shutdown() }
+        let jobs = Jobs()
+        let helpers: [ReadAhead.Helper] = [
+            // Done before the walk goes on, by another thread meanwhile, too late, never.
+            { job in
+                job()
+                return true
+            },
+            { host.handOver($0) },
+            { job in
+                jobs.doAll()
+                return jobs.keep(job)
+            },
+            { _ in false },
+        ]
+        for shape in Shape.all(bytes: 60_000, payload: 200) {
+            for round in 0..<8 {
+                var bytes = shape.segment.bytes
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                switch round % 4 {
+                case 0: break
+                case 1: bytes[place] ^= 0x20
+                case 2: bytes.removeLast(bytes.count - max(place, 40))
+                default:
+                    bytes.replaceSubrange(place..<min(place + 512, bytes.count), with: [])
+                }
+                let disk = disk(bytes)
+                let base = shape.segment.base
+                let alone = try walk(disk, base: base, byRuns: true)
+                for chunkBytes in [64, 1000, 4096, 32 << 10] {
+                    for (index, helper) in helpers.enumerated() {
+                        let helped = try walk(
+                            disk, base: base, byRuns: true, chunkBytes: chunkBytes, helper: helper)
+                        #expect(
+                            helped == alone, "\(shape.name), round \(round), helper \(index)")
+                    }
+                }
+            }
+        }
+        #expect(jobs.count > 0)
+        jobs.doAll()
+    }
+
+    @Test func halfOfALongSegmentIsCheckedByTheHelper() throws {
+        var segment = SegmentBuilder(base: 3)
+        for _ in 0..<2_000 { segment.add(TestMessage([UInt8](repeating: 5, count: 200))) }
+        let disk = disk(segment.bytes)
+        let asked = Monitor(0)
+        let walked = try walk(
+            disk, base: 3, byRuns: true, chunkBytes: 8192,
+            helper: { job in
+                asked.withLock { $0 += 1 }
+                job()
+                return true
+            })
+        #expect(walked.frames.count == segment.frames.count)
+        let chunks = segment.bytes.count / 8192
+        #expect((chunks / 2 - 2...chunks / 2 + 2).contains(asked.withLock { $0 }))
+    }
+
+    @Test func stoppingWaitsForWhoeverReadsTheFile() throws {
+        var segment = SegmentBuilder(base: 3)
+        for _ in 0..<200 { segment.add(TestMessage([UInt8](repeating: 5, count: 200))) }
+        let disk = disk(segment.bytes)
+        let file = try disk.open(LogImage.directory.appending(SegmentName.activeName), .read)
+        let thread = Monitor<OwnedThread?>(nil)
+        let size = try file.status().size
+        let ahead = ReadAhead(
+            file, to: size, chunkBytes: 4096,
+            helper: { job in
+                thread.withLock { $0 = OwnedThread(job) }
+                return true
+            })
+        for _ in 0..<50 {
+            ahead.ask(from: 0)
+            ahead.stop()
+            thread.withLock { $0 }?.join()
+            // Whether the thread came to it or not: nothing is under way, and the next can be asked.
+            var buffer = ByteBuffer()
+            _ = ahead.take(from: 0, into: &buffer)
+        }
+        file.close()
     }
 
     @Test func theSameErrorInTwoFramesOfARunDoesNotCancelOut() throws {

@@ -16,6 +16,9 @@ public final class LogHost: Sendable {
         /// How many logs may hold descriptors (two each, three once they are read) before those
         /// that were idle for longest give theirs up; at least 1.
         public var openLogs = 4_096
+        /// Whether a thread that has nothing to commit helps to check a long log while that is
+        /// opened. Otherwise opening one takes one core, and somewhat less than twice as long.
+        public var helpsOpening = true
         /// The wall clock, nanoseconds since 1970.
         public var clock: @Sendable () -> UInt64 = { System.realtime() }
         /// Where the positions of a new log begin. Nobody outside may be able to tell: only tests
@@ -30,13 +33,14 @@ public final class LogHost: Sendable {
         /// By everything but the clock.
         public static func == (a: Options, b: Options) -> Bool {
             a.committers == b.committers && a.idleNanoseconds == b.idleNanoseconds
-                && a.openLogs == b.openLogs
+                && a.openLogs == b.openLogs && a.helpsOpening == b.helpsOpening
         }
         /// By everything but the clock.
         public func hash(into hasher: inout Hasher) {
             hasher.combine(committers)
             hasher.combine(idleNanoseconds)
             hasher.combine(openLogs)
+            hasher.combine(helpsOpening)
         }
     }
 
@@ -83,10 +87,13 @@ public final class LogHost: Sendable {
     }
 
     /// Has a thread that is idle tell the callers of commits that have ended; false if none is.
-    func handOverTelling(_ log: LogCore) -> Bool {
+    func handOverTelling(_ log: LogCore) -> Bool { handOver { log.tellAll() } }
+
+    /// Has a thread that is idle do a short piece of work; false if none is.
+    func handOver(_ work: @escaping @Sendable () -> Void) -> Bool {
         let isTaken = queue.withLock { schedule in
-            guard schedule.telling.count < schedule.idleThreads else { return false }
-            schedule.telling.append(log)
+            guard schedule.handedOver.count < schedule.idleThreads else { return false }
+            schedule.handedOver.append(work)
             return true
         }
         if isTaken { queue.signal() }
@@ -131,9 +138,9 @@ public final class LogHost: Sendable {
 
 /// The work that waits for a committer.
 struct CommitSchedule: Sendable {
-    /// Logs whose callers are to be told, each at most once and no more than there are threads to
-    /// do it at once: a committer that is busy might come to it only after many syncs.
-    var telling = Fifo<LogCore>()
+    /// What is to be done at once, such as telling callers: no more than there are threads that are
+    /// idle, since a committer that is busy might come to it only after many syncs.
+    var handedOver = Fifo<@Sendable () -> Void>()
     /// Threads that wait for work.
     var idleThreads = 0
     /// Logs with something to commit, each at most once.
@@ -144,10 +151,7 @@ struct CommitSchedule: Sendable {
 
     /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
     mutating func takeWork(now: UInt64) -> (@Sendable () -> Void)?? {
-        if let log = telling.popFirst() {
-            let work: @Sendable () -> Void = { log.tellAll() }
-            return work
-        }
+        if let work = handedOver.popFirst() { return work }
         if let log = ready.popFirst() {
             let work: @Sendable () -> Void = { log.commitScheduled() }
             return work

@@ -9,6 +9,10 @@ struct Opening {
     /// Shown the key of each message that has one.
     private let key: ((MessageID, RawSpan) -> Void)?
     private var disk: any Disk { host.disk }
+    private var helper: ReadAhead.Helper? {
+        guard host.options.helpsOpening else { return nil }
+        return { [host] in host.handOver($0) }
+    }
 
     init(
         _ directory: FilePath, _ options: LogOptions, _ host: LogHost,
@@ -103,7 +107,7 @@ struct Opening {
             let listing = SegmentListing(try disk.list(directory))
             var examiner = LogExaminer(
                 disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
-                visitor: builder)
+                visitor: builder, helper: helper)
             let found = try examiner.examine(listing)
             builder.finish()
             try refuse(found)

@@ -85,12 +85,18 @@ package struct FrameWalker: ~Copyable {
     package private(set) var offset: UInt64
 
     private let chunkBytes: Int
+    /// The help of another thread; nil where it would not be worth it.
+    let ahead: ReadAhead?
+    /// Where that was asked to begin.
+    var aheadStart: UInt64?
 
+    /// - Parameter ahead: to be stopped before the file is closed.
     package init(
         _ file: any DiskFile, from offset: UInt64 = 0, to end: UInt64,
-        chunkBytes: Int = FrameWalker.chunkBytes
+        chunkBytes: Int = FrameWalker.chunkBytes, ahead: ReadAhead? = nil
     ) {
         self.file = file
+        self.ahead = ahead
         self.end = end
         self.chunkBytes = chunkBytes
         self.offset = offset
@@ -103,6 +109,21 @@ package struct FrameWalker: ~Copyable {
     package var frameBytes: RawSpan {
         @_lifetime(borrow self)
         borrowing get { window.bytes.extracting(frameStart..<frameEnd) }
+    }
+
+    /// Where the bytes in the window end.
+    var windowEnd: UInt64 { windowStart + UInt64(window.count) }
+
+    /// Takes over the bytes that another thread has read and checked, if it began at `offset`.
+    mutating func takeAhead() -> Bool {
+        guard let ahead, offset == aheadStart else { return false }
+        aheadStart = nil
+        guard let checked = ahead.take(from: offset, into: &window) else { return false }
+        windowStart = offset
+        frameStart = 0
+        frameEnd = 0
+        checkedEnd = offset + UInt64(checked)
+        return true
     }
 
     /// Goes on at another place.

@@ -11,6 +11,8 @@ package struct LogExaminer {
     let acknowledgedBelow: UInt64?
     /// Somebody is appending: nothing is said of what is not known durable.
     let isLive: Bool
+    /// Threads that may help with long segments.
+    let helper: ReadAhead.Helper?
 
     var result = Examination()
     /// The first id that the log itself does not prove durable, as far as it has been examined.
@@ -30,14 +32,16 @@ package struct LogExaminer {
     ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
     ///     a consumer has acknowledged it; below 2^64 - 1.
     ///   - isLive: a process has the log open.
+    ///   - helper: gives jobs to idle threads; the visitor is called on this one all the same.
     package init(
         disk: any Disk, directory: FilePath, knownDurable: UInt64?, isLive: Bool = false,
-        visitor: (any ExaminationVisitor)? = nil
+        visitor: (any ExaminationVisitor)? = nil, helper: ReadAhead.Helper? = nil
     ) {
         self.disk = disk
         self.directory = directory
         self.visitor = visitor
         self.isLive = isLive
+        self.helper = helper
         acknowledgedBelow = knownDurable.map { $0 < .max ? $0 + 1 : .max }
     }
 
@@ -57,14 +61,19 @@ package struct LogExaminer {
             let file = try disk.open(name.path(in: directory), .read)
             defer { file.close() }
             let size = try file.status().size
+            let ahead = readAhead(file, size)
+            defer { ahead?.stop() }
             var segment = SegmentExaminer(
-                self, name, file, size, nextFirst: next, nextName: nextName)
+                self, name, file, size, nextFirst: next, nextName: nextName, ahead: ahead)
             take(try segment.run())
         }
         if let active, active.isMade {
             result.active = .made
+            let ahead = readAhead(active.file, active.size)
+            defer { ahead?.stop() }
             var segment = SegmentExaminer(
-                self, .active, active.file, active.size, nextFirst: nil, nextName: nil)
+                self, .active, active.file, active.size, nextFirst: nil, nextName: nil,
+                ahead: ahead)
             take(try segment.run())
         } else {
             result.active = .unmade(exists: active != nil)
@@ -78,6 +87,11 @@ package struct LogExaminer {
             result.findings.removeAll { $0.kind.isDamage || $0.kind == .tornTail }
         }
         return result
+    }
+
+    private func readAhead(_ file: any DiskFile, _ size: UInt64) -> ReadAhead? {
+        guard let helper, size >= ReadAhead.worthwhileBytes else { return nil }
+        return ReadAhead(file, to: size, helper: helper)
     }
 
     /// Whether the next segment may begin at a position: where the one before it ended; further on

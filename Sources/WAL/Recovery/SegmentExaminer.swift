@@ -58,7 +58,7 @@ struct SegmentExaminer: ~Copyable {
 
     init(
         _ log: LogExaminer, _ name: SegmentName, _ file: any DiskFile, _ size: UInt64,
-        nextFirst: UInt64?, nextName: SegmentName?
+        nextFirst: UInt64?, nextName: SegmentName?, ahead: ReadAhead? = nil
     ) {
         self.log = log
         self.name = name
@@ -67,7 +67,7 @@ struct SegmentExaminer: ~Copyable {
         self.nextFirst = nextFirst
         self.nextName = nextName
         heldBelow = log.expectedID ?? 0
-        walker = FrameWalker(file, to: size)
+        walker = FrameWalker(file, to: size, ahead: ahead)
         search = FrameSearch(file, to: size)
         summary = SegmentSummary(name: name, size: size)
     }
