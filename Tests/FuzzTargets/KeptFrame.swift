@@ -10,7 +10,7 @@ import WAL
 struct KeptFrame {
     let bytes: [UInt8]
     let file: String
-    private let id: UInt64
+    let id: UInt64
     private let nextID: UInt64
     private let position: UInt64
     private let isMark: Bool

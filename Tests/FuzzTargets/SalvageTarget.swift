@@ -64,7 +64,10 @@ enum SalvageTarget {
         }
         var rest = leftOver[...]
         for frame in messages where rest.first?.bytes == frame.bytes { rest.removeFirst() }
-        try require(rest.isEmpty, "a message that the check does not show")
+        try require(
+            rest.isEmpty,
+            "a message that the check does not show: \(rest.map(\.id)) of \(leftOver.map(\.id)), "
+                + "shown were \(messages.map(\.id))")
         let missing = messages.count - leftOver.count
         try require(
             missing == 0 || outcome.bits.contains(.messagesLost), "gave up messages in silence")

@@ -240,8 +240,14 @@ struct SegmentPlan {
         bytes -= UInt64(last.frame.bytes)
         nextID = last.frame.fields.id
         timestamp = before?.fields.timestamp ?? timestamp
-        endsInLost = before?.lost != nil
-        endsInMark = before?.isMark ?? false
         sourceEnd = last.offset
+        if let before {
+            endsInLost = before.lost != nil
+            endsInMark = before.isMark
+        } else {
+            // It was the only frame of its piece: now the segment ends in what was put before it.
+            if case .lost? = pieces.last { endsInLost = true } else { endsInLost = false }
+            if case .marks? = pieces.last { endsInMark = true } else { endsInMark = false }
+        }
     }
 }
