@@ -114,12 +114,15 @@ struct SequenceTests {
                 model.inFlight = []
                 reader = try Reader(topic)
             case .restart:
+                reader.subscription.end()
                 bench.broker.close()
                 model.settled = model.acknowledged
                 model.inFlight = []
                 (bench, topic, reader) = try start(bench.disk)
             case .crash:
                 let disk = bench.disk.afterPowerLoss()
+                // For the memory only: the disk is what it was.
+                reader.subscription.end()
                 bench.broker.close()
                 model.acknowledged = model.settled
                 model.inFlight = []
@@ -127,6 +130,7 @@ struct SequenceTests {
             }
         }
         try deliver()
+        reader.subscription.end()
         bench.broker.close()
     }
 }

@@ -22,26 +22,28 @@ package enum TailCut {
         var number = 1
         while true {
             let path = directory.appending(number == 1 ? name : "\(name).\(number)")
-            if try disk.status(path) == nil {
-                let copy = try disk.open(path, .createNew)
-                defer { copy.close() }
-                try self.copy(segment, from: offset, to: size, into: copy)
-                if !Mutant.evidenceNotSynced.isOn { try Force.file(copy, .everything) }
-                try Force.names(in: directory, of: disk)
-                return path
-            }
-            let copy = try disk.open(path, .readWrite)
-            defer { copy.close() }
-            if try isSame(segment, from: offset, to: size, as: copy) {
-                // It may be in the page cache only, even marked clean there after a sync that
-                // failed: the same bytes again in the same place.
-                try self.copy(segment, from: offset, to: size, into: copy)
-                try Force.file(copy, .everything)
+            if try keep(segment, from: offset, to: size, at: path, disk) {
                 try Force.names(in: directory, of: disk)
                 return path
             }
             number += 1
         }
+    }
+
+    /// Makes the copy at `path`, durably; false if something else is there.
+    private static func keep(
+        _ segment: any DiskFile, from offset: UInt64, to end: UInt64, at path: FilePath,
+        _ disk: any Disk
+    ) throws(DiskError) -> Bool {
+        let isNew = try disk.status(path) == nil
+        let copy = try disk.open(path, isNew ? .createNew : .readWrite)
+        defer { copy.close() }
+        if !isNew, try !isSame(segment, from: offset, to: end, as: copy) { return false }
+        // What is there already may be in the page cache only, even marked clean there after a sync
+        // that failed: the same bytes again in the same place.
+        try self.copy(segment, from: offset, to: end, into: copy)
+        if !Mutant.evidenceNotSynced.isOn { try Force.file(copy, .everything) }
+        return true
     }
 
     private static let pieceBytes = 1 << 20
