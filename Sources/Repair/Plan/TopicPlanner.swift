@@ -173,7 +173,10 @@ struct TopicPlanner {
             } catch let error as DiskError {
                 throw error
             } catch {
-                return drop(facts[index + 1].name, facts, &outcome)
+                // A log may begin with any id: one that has nothing left where it began need not
+                // give up what stands behind that.
+                let givesWay = index == 0 && segment.runs.isEmpty ? index : index + 1
+                return drop(facts[givesWay].name, facts, &outcome)
             }
             if plan.givesUpFrames { outcome.losesMore = true }
             if !plan.isUnchanged {
