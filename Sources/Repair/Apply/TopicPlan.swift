@@ -155,7 +155,7 @@ struct TopicPlanning {
 
     private static func detail(_ content: PlannedContent?, _ why: String) -> String {
         guard case .pieces(let pieces, _)? = content else {
-            return "its ids are in another segment" + (why.isEmpty ? "" : " (\(why))")
+            return "it does not go with the segments that stay" + (why.isEmpty ? "" : " (\(why))")
         }
         var kept: UInt64 = 0
         var lost: UInt64 = 0
