@@ -133,7 +133,8 @@ package struct FrameSearch: ~Copyable {
             guard offset < candidateLimit else { break }
             let start = Int(offset - windowStart)
             let fields = FrameDecoder.fields(window.bytes.extracting(start..<window.count))
-            if fields.durableBelow != nil,
+            // A commit index may be impossible, but not one of a later version.
+            if fields.durableBelow != nil || fields.presence.isNewer,
                 let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
             {
                 votes[fields.position &- offset, default: 0] += UInt64(size)

@@ -23,10 +23,16 @@ package struct LogExaminer {
     var expectedID: UInt64?
     var expectedPosition: UInt64?
     var previousEndsInLost = false
+    /// Where the file of the segment before ends, should that be damaged up to there.
+    var fileEnd: UInt64?
     var unproven = UnprovenFrames()
     var previousTimestamp: UInt64?
     /// The id expected where a frame of a later version was met; nil while none has been.
     var newerAt: UInt64?
+    /// Where in the result a segment without messages is that has not been reported.
+    var emptySegment: Int?
+    /// The id expected at the first place that is damaged; nil while none is.
+    var damagedAt: UInt64?
 
     /// - Parameters:
     ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
@@ -77,9 +83,12 @@ package struct LogExaminer {
             take(try segment.run())
         } else {
             result.active = .unmade(exists: active != nil)
+            reportEmptyBefore()
             try judgeUnmade(active)
         }
-        result.nextID = newerAt ?? expectedID ?? 0
+        // A later version's frame is judged from the first place without a valid frame, and that may
+        // be long before it.
+        result.nextID = newerAt.map { min($0, damagedAt ?? $0) } ?? expectedID ?? 0
         result.durableBelow = durableBelow
         result.endPosition = expectedPosition
         // Damage is spoken of only where the verdict is damage.
@@ -200,6 +209,23 @@ package struct LogExaminer {
     mutating func meetNewer(at id: UInt64) {
         guard newerAt == nil else { return }
         newerAt = id
+    }
+
+    /// A place is damaged: what is told of the log ends there if a later version goes on with it.
+    mutating func meetDamage(at id: UInt64) {
+        if damagedAt == nil { damagedAt = id }
+    }
+
+    /// Reports a segment without messages once it is known to have lost none.
+    mutating func reportEmptyBefore() {
+        guard let index = emptySegment else { return }
+        emptySegment = nil
+        let empty = result.segments[index]
+        guard empty.verdict < .torn else { return }
+        report(
+            LogFinding(
+                .emptySegment, segment: empty.name.fileName, offset: 0, length: empty.size,
+                detail: "no messages"))
     }
 
     /// The log ends below an id that the caller knows durable, however clean its last frame.

@@ -107,8 +107,10 @@ extension SegmentExaminer {
             return false
         }
         let told = frame.fields.position &- markBytes
+        guard told != mark.position else { return false }
         let isOurs =
-            told == log.expectedPosition || mark.position > told && mark.position - told < size
+            told == log.expectedPosition || told == log.fileEnd
+            || mark.position > told && mark.position - told < size
         guard isOurs else { return false }
         return try search.commonBase() == told
     }
@@ -267,8 +269,9 @@ extension SegmentExaminer {
     mutating func loseAll(_ fault: PlaceFault) throws(DiskError) {
         if case .sealed(let first) = name { id = first } else { id = log.expectedID ?? 0 }
         log.bound = max(log.bound, id)
+        log.meetDamage(at: id)
         endIsUnknown = true
-        let limit = isSealed ? (nextFirst ?? id) : log.durableBelow
+        let limit = (isSealed ? nextFirst : nil) ?? max(id, log.durableBelow)
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
         if !isSealed, log.durableBelow > log.bound {
             log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)

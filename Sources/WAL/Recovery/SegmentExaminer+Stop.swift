@@ -41,6 +41,7 @@ extension SegmentExaminer {
     ) throws(DiskError) -> Bool {
         let verdict = VerdictTable.row(for: facts).verdict
         if verdict != .damaged { log.bound = provenBound }
+        if verdict == .damaged { log.meetDamage(at: id) }
         if log.isLive, verdict < .damaged { return false }
         switch verdict {
         case .newer:
@@ -81,6 +82,7 @@ extension SegmentExaminer {
             switch hit {
             case .valid(let frame):
                 found.note(frame.fields, at: at)
+                found.nextID = max(found.nextID, frame.nextID)
                 from = at + UInt64(frame.bytes)
             case .newer(let fields):
                 if found.newer == nil { found.newer = (at, fields) }
@@ -104,7 +106,11 @@ extension SegmentExaminer {
         log.meetNewer(at: id)
         // What follows in this segment is not ours to judge; the next one says where it begins.
         endIsUnknown = true
-        if isSealed { id = max(id, nextFirst ?? id) }
+        if isSealed {
+            id = max(id, nextFirst ?? id)
+            // Whatever the segment holds was durable before it was sealed.
+            log.bound = max(log.bound, behind?.nextID ?? 0)
+        }
     }
 
     /// The place is damaged: reports it and finds the frame to go on with.

@@ -31,6 +31,8 @@ struct SegmentExaminer: ~Copyable {
 
     struct Behind {
         var newer: (offset: UInt64, fields: FrameFields)?
+        /// The id behind the highest of a whole frame.
+        var nextID: UInt64 = 0
         /// What frames from an offset on prove, ascending by offset and descending by bound: the
         /// first entry behind a place tells the most. (Ids mostly ascend: hardly ever many.)
         private var proofs: [(offset: UInt64, bound: UInt64)] = []
@@ -81,11 +83,13 @@ struct SegmentExaminer: ~Copyable {
         // An empty file under a sealed name is no segment: a rename may replace it.
         if !(isSealed && size == 0) {
             let begun = try begin()
+            log.reportEmptyBefore()
             if begun { try walk() }
         } else if case .sealed(let first) = name {
             id = first
             summary.firstID = first
             baseIsKnown = false
+            log.reportEmptyBefore()
         }
         return finish()
     }
@@ -157,18 +161,15 @@ struct SegmentExaminer: ~Copyable {
         summary.verdict = log.result.segments[index].verdict
         log.result.segments[index] = summary
         if isSealed { log.bound = max(log.bound, id) }
-        let joins = !isSealed || (nextFirst.map { $0 <= id } ?? (size > 0))
-        if summary.messages == 0, summary.lostFrames == 0, summary.verdict < .torn, joins,
-            !log.isLive
-        {
-            log.report(
-                LogFinding(
-                    .emptySegment, segment: name.fileName, offset: 0, length: size,
-                    detail: "no messages"))
+        if summary.messages == 0, summary.lostFrames == 0, !log.isLive {
+            // Only the next segment tells whether messages are missing from the end of this one.
+            log.emptySegment = index
+            if !isSealed { log.reportEmptyBefore() }
         }
         log.expectedID = max(id, log.expectedID ?? 0)
         if size > 0 {
             log.expectedPosition = base &+ summary.end
+            log.fileEnd = baseIsKnown ? base &+ size : nil
             log.previousEndsInLost = summary.endsInLost || endIsUnknown
         }
         if name == .active, log.newerAt == nil {

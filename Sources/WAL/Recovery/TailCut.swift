@@ -19,15 +19,14 @@ package enum TailCut {
     ) throws(DiskError) -> FilePath {
         let size = try segment.status().size
         let name = "\(SegmentName.activeName).torn-\(position)"
+        var path = directory.appending(name)
         var number = 1
-        while true {
-            let path = directory.appending(number == 1 ? name : "\(name).\(number)")
-            if try keep(segment, from: offset, to: size, at: path, disk) {
-                try Force.names(in: directory, of: disk)
-                return path
-            }
+        while try !keep(segment, from: offset, to: size, at: path, disk) {
             number += 1
+            path = directory.appending("\(name).\(number)")
         }
+        try Force.names(in: directory, of: disk)
+        return path
     }
 
     /// Makes the copy at `path`, durably; false if something else is there.
