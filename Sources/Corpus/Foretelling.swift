@@ -23,6 +23,8 @@ struct Foretelling {
     private var standing: [(offset: Int, frame: WrittenFrame)] = []
     private var id: UInt64 = 0
     private var verdict = Verdict.clean
+    /// Nothing stands before it that would say which id it begins with.
+    private var isFirst = true
 
     init(_ image: LogImage) {
         self.image = image
@@ -51,6 +53,12 @@ struct Foretelling {
             if index + 1 < image.segments.count { following = image.segments[index + 1].firstID }
             verdict = .clean
             walk(expected: expected)
+            if let following, following > id, verdict < .newer, !metNewer {
+                // Cut where a frame begins: only the next segment tells.
+                told.findings.append(
+                    .init(.segmentMissing, name, UInt64(size), 0, lost: id...following - 1))
+                verdict = .damaged
+            }
             if isSealed { proven = max(proven, id) }
             told.verdict = max(told.verdict, verdict)
             if !metNewer { told.nextID = id }
@@ -82,6 +90,7 @@ struct Foretelling {
         var offset = 0
         var isMarkBroken = false
         id = segment.firstID
+        isFirst = expected == nil && !isSealed
         if standing.first.map({ $0.offset != 0 || $0.frame.kind != .mark }) ?? true {
             isMarkBroken = true
             takeBaseFromFrameBehindMark()
@@ -253,7 +262,9 @@ struct Foretelling {
         }
         if let stray {
             if stray.kind == .invalid { return image.invalidKind }
-            return stray.id == id ? .badPosition : .badID
+            // No frame but a mark has its place at the beginning, whatever its id.
+            let isPlaceWrong = p == 0 && isFirst && stray.kind != .mark
+            return stray.id == id || isPlaceWrong ? .badPosition : .badID
         }
         guard size - p >= 4 else { return .badLength }
         let length = segment.bytes[p..<p + 4].reversed().reduce(0) { $0 << 8 | Int($1) }

@@ -55,10 +55,11 @@ enum SalvageTarget {
         try require(after.nextID ?? 0 >= before.nextID ?? 0, "ids may be given out twice")
         let messages = kept.filter(\.isMessage)
         let leftOver = left.filter(\.isMessage)
-        // Of segments with the same ids one has been set aside as a whole: what only the other one
-        // holds may come to light.
+        // Where a segment has been set aside as a whole, for instance one of two with the same ids,
+        // what only another one holds may come to light.
         if before.segments.count > Set(before.segments.map(\.firstID)).count
             || before.findings.contains(where: { $0.kind == .segmentOverlap })
+            || outcome.report.actions.contains(where: { $0.kind == .remove })
         {
             return
         }
