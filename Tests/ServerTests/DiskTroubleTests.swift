@@ -72,6 +72,17 @@ extension RawClient {
     }
 }
 
+/// Runs `body` on a thread of its own; the group tells when it is done.
+private func started(
+    in group: DispatchGroup, _ body: @escaping @Sendable () -> Void
+) -> OwnedThread {
+    group.enter()
+    return OwnedThread {
+        body()
+        group.leave()
+    }
+}
+
 @Suite("A disk in trouble, seen through sockets", .serialized)
 struct DiskTroubleTests {
     enum Trouble: CaseIterable { case full, failedSync }
@@ -86,14 +97,14 @@ struct DiskTroubleTests {
         let witness = Witness()
         let clients = try (0..<5).map { _ in try local.client() }
         #expect(try clients[4].command("SUB t c") == "OK 0")
+        // Threads of their own: publishers that are always at work leave none of a shared pool to
+        // the consumer.
         let threads = DispatchGroup()
-        for number in 0..<4 {
-            DispatchQueue.global().async(group: threads) {
-                witness.publish(as: "p\(number)", clients[number])
-            }
+        let publishers = (0..<4).map { number in
+            started(in: threads) { witness.publish(as: "p\(number)", clients[number]) }
         }
         let consumer = DispatchGroup()
-        DispatchQueue.global().async(group: consumer) { witness.consume(clients[4]) }
+        let consuming = started(in: consumer) { witness.consume(clients[4]) }
         let seen = witness.seen
         #expect(seen.wait { $0.acknowledged.count > 100 })
         switch trouble {
@@ -119,6 +130,7 @@ struct DiskTroubleTests {
         #expect(threads.wait(timeout: .now() + 30) == .success)
         #expect(try local.client().publish("t", "last").hasPrefix("OK "))
         #expect(consumer.wait(timeout: .now() + 30) == .success)
+        for thread in publishers + [consuming] { thread.join() }
         #expect(seen.value.wrongs == [])
         #expect(local.stop())
 
