@@ -37,7 +37,8 @@ struct Usage {
 /// The error number of the call that has just failed, in words.
 func lastError() -> String { String(cString: strerror(errno)) }
 
-/// A number with a lock and a condition, on which threads wait for each other.
+/// A number with a lock and a condition, on which threads wait for each other. Unchecked: it is
+/// touched with the mutex held only.
 final class Gate: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -107,7 +108,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
     }
 }
 
-/// A semaphore for one thread that waits.
+/// A semaphore for one thread that waits. Unchecked: the system keeps it from races.
 final class Semaphore: @unchecked Sendable {
     private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

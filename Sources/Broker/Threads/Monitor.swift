@@ -7,7 +7,8 @@ internal import Glibc
 /// A value with a lock and a condition: a plain pthread mutex. `Synchronization.Mutex` collapses
 /// when more threads want it than there are cores, and has no condition.
 ///
-/// Nothing may block while it is held but `wait`, which lets go of it.
+/// Nothing may block while it is held but `wait`, which lets go of it. Unchecked: the
+/// value is touched with the mutex held, and nowhere else.
 @safe final class Monitor<Value>: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>

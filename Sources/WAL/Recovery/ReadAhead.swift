@@ -11,7 +11,8 @@ package final class ReadAhead: Sendable {
     /// A segment shorter than this is walked sooner than a thread has woken a few times.
     static let worthwhileBytes: UInt64 = 8 << 20
 
-    /// Bytes with the word on them. Belongs to whoever has taken it out of the state.
+    /// Bytes with the word on them. Belongs to whoever has taken it out of the state: hence
+    /// unchecked.
     private final class Window: @unchecked Sendable {
         var buffer = ByteBuffer()
         /// So many bytes of the buffer are frames whose checksums hold.
@@ -22,7 +23,7 @@ package final class ReadAhead: Sendable {
         case idle(Window)
         /// No thread has begun yet.
         case asked(Window, start: UInt64)
-        case busy(start: UInt64)
+        case busy
         case done(Window, start: UInt64)
     }
 
@@ -96,7 +97,7 @@ package final class ReadAhead: Sendable {
     private func run() {
         let asked = state.withLock { state -> (Window, UInt64)? in
             guard case .asked(let window, let start) = state else { return nil }
-            state = .busy(start: start)
+            state = .busy
             return (window, start)
         }
         guard let (window, start) = asked else { return }

@@ -82,7 +82,7 @@ extension SegmentExaminer {
             switch hit {
             case .valid(let frame):
                 found.note(frame.fields, at: at)
-                found.nextID = max(found.nextID, frame.nextID)
+                found.framesBelow = max(found.framesBelow, frame.nextID)
                 from = at + UInt64(frame.bytes)
             case .newer(let fields):
                 if found.newer == nil { found.newer = (at, fields) }
@@ -109,7 +109,7 @@ extension SegmentExaminer {
         if isSealed {
             id = max(id, nextFirst ?? id)
             // Whatever the segment holds was durable before it was sealed.
-            log.bound = max(log.bound, behind?.nextID ?? 0)
+            log.bound = max(log.bound, behind?.framesBelow ?? 0)
         }
     }
 

@@ -31,8 +31,8 @@ struct SegmentExaminer: ~Copyable {
 
     struct Behind {
         var newer: (offset: UInt64, fields: FrameFields)?
-        /// The id behind the highest of a whole frame.
-        var nextID: UInt64 = 0
+        /// The ids of all whole frames are below this.
+        var framesBelow: UInt64 = 0
         /// What frames from an offset on prove, ascending by offset and descending by bound: the
         /// first entry behind a place tells the most. (Ids mostly ascend: hardly ever many.)
         private var proofs: [(offset: UInt64, bound: UInt64)] = []

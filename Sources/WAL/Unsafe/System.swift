@@ -198,7 +198,8 @@ extension FileStatus {
 /// A value with a lock and a condition. A plain pthread mutex: `Synchronization.Mutex` collapses
 /// when more threads want it than there are cores, and has no condition to wait for.
 ///
-/// Nothing may block while it is held but `wait`, which lets go of it.
+/// Nothing may block while it is held but `wait`, which lets go of it. Unchecked: the
+/// value is touched with the mutex held, and nowhere else.
 @safe package final class Monitor<Value>: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -275,7 +276,8 @@ extension FileStatus {
 }
 
 /// A plain thread that somebody owns and joins. Work that blocks on a disk runs on these and never
-/// on the cooperative pool, which has only as many threads as the machine has cores.
+/// on the cooperative pool, which has only as many threads as the machine has cores. Unchecked, since the system's handle of a
+/// thread is a plain pointer: it does not change.
 package final class OwnedThread: @unchecked Sendable {
     private let handle: pthread_t
     private let joined = Monitor(false)
