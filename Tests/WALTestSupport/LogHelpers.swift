@@ -9,6 +9,11 @@ package struct SeenMessage: Hashable, Sendable {
 }
 
 extension Log {
+    /// The payloads of all messages that are durable.
+    package func texts() throws(LogError) -> [String] {
+        try contents().map { String(decoding: $0.message.payload, as: UTF8.self) }
+    }
+
     /// Everything from `id` on that is durable, read to the end.
     package func contents(
         from id: UInt64 = 0, upTo limit: Int = .max

@@ -9,10 +9,6 @@ import WALTestSupport
     private let directory = LogImage.directory
     private let message = TestMessage([UInt8](repeating: 7, count: 1000))
 
-    private func texts(_ log: Log) throws -> [String] {
-        try log.contents().map { String(decoding: $0.message.payload, as: UTF8.self) }
-    }
-
     @Test func aShortWriteGoesOnWhereItStopped() throws {
         let fixture = LogFixture()
         let log = try fixture.open()
@@ -22,7 +18,7 @@ import WALTestSupport
         try log.close()
         fixture.disk.follow(nil)
         #expect(
-            try texts(try fixture.reopenedAfterPowerLoss())
+            try fixture.reopenedAfterPowerLoss().texts()
                 == ["message 0", "message 1", "message 2"])
     }
 
@@ -49,7 +45,7 @@ import WALTestSupport
             fixture.disk.capacity = .max
             #expect(try log.append(TestMessage(text)) == 1)
             try log.close()
-            #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["before", text])
+            #expect(try fixture.reopenedAfterPowerLoss().texts() == ["before", text])
         }
     }
 

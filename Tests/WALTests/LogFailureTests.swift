@@ -9,10 +9,6 @@ import WALTestSupport
     private let directory = LogImage.directory
     private let message = TestMessage([UInt8](repeating: 7, count: 1000))
 
-    private func texts(_ log: Log) throws -> [String] {
-        try log.contents().map { String(decoding: $0.message.payload, as: UTF8.self) }
-    }
-
     // MARK: A failed sync
 
     @Test func aFailedSyncIsFinalForEverythingThatWaitedAndComesAfter() throws {
@@ -30,7 +26,7 @@ import WALTestSupport
         fixture.disk.follow(nil)
         #expect(throws: LogError.poisoned(cause)) { try log.append(TestMessage("later")) }
         #expect(log.durable == MessageID(0)..<MessageID(1))
-        #expect(try texts(log) == ["durable"])
+        #expect(try log.texts() == ["durable"])
         let handle = try #require(fixture.disk.trace.first { $0.operation == .sync }).handle
         fixture.host.runAll()
         try log.close()
@@ -65,9 +61,9 @@ import WALTestSupport
         let other = LogHost(
             storage: fixture.host.storage, options: LogHost.Options(), threads: 0)
         let again = try Log.open(LogImage.directory, host: other, options: fixture.options)
-        #expect(try texts(again) == ["durable"])
+        #expect(try again.texts() == ["durable"])
         try again.append(TestMessage("next"))
-        #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["durable", "next"])
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == ["durable", "next"])
     }
 
     @Test func reopenedInTheSameProcessTheFileIsFirstCutToItsLastDurableByte() throws {
@@ -89,9 +85,9 @@ import WALTestSupport
         #expect(log.durable == MessageID(0)..<MessageID(1))
         // Id 1 is given out again: nobody was told of the first one.
         #expect(try log.append(TestMessage("the only 1")) == 1)
-        #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["durable", "the only 1"])
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == ["durable", "the only 1"])
         try log.close()
-        #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["durable", "the only 1"])
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == ["durable", "the only 1"])
     }
 
     @Test func anotherProcessThatHasGoneOnInBetweenLosesNothing() throws {
@@ -105,16 +101,16 @@ import WALTestSupport
         fixture.disk.follow(nil)
         try log.close()
         let other = try Log.open(directory, host: .on(fixture.disk))
-        var acknowledged = try texts(other)
+        var acknowledged = try other.texts()
         for text in ["acknowledged", "acknowledged too"] {
             try other.append(TestMessage(text))
             acknowledged.append(text)
         }
         try other.close()
         let again = try fixture.open()
-        #expect(try texts(again) == acknowledged)
+        #expect(try again.texts() == acknowledged)
         try again.close()
-        #expect(try texts(try fixture.reopenedAfterPowerLoss()) == acknowledged)
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == acknowledged)
     }
 
     @Test func anotherLogThatGetsTheSameFileNumberIsNotCut() throws {
@@ -130,7 +126,7 @@ import WALTestSupport
         segment.addMark()
         fixture.disk.change(directory.appending("segment.log")) { $0 = segment.bytes }
         let other = try fixture.open()
-        #expect(try texts(other) == ["another", "log"])
+        #expect(try other.texts() == ["another", "log"])
         try other.close()
     }
 
@@ -155,7 +151,7 @@ import WALTestSupport
         let calls = fixture.disk.trace.drop { $0.operation != .sync }.dropFirst()
         #expect(calls.filter(\.isWrite).isEmpty, "\(Array(calls))")
         #expect(fixture.disk.descriptors == 0)
-        #expect(try texts(try fixture.open()) == [])
+        #expect(try fixture.open().texts() == [])
     }
 
     @Test func aPoisonedLogGivesUpItsDirectoryHoweverSoonItIsClosed() throws {
@@ -203,8 +199,8 @@ import WALTestSupport
                 }
                 do {
                     let log = try fixture.open()
-                    #expect(try texts(log) == ["0", "1", "2"])
-                    #expect(try texts(try fixture.reopenedAfterPowerLoss()) == ["0", "1", "2"])
+                    #expect(try log.texts() == ["0", "1", "2"])
+                    #expect(try fixture.reopenedAfterPowerLoss().texts() == ["0", "1", "2"])
                     if !ending.isEmpty, disk.afterPowerLoss().files(in: directory).count > 1 {
                         let kept = disk.afterPowerLoss().files(in: directory)
                             .filter { $0.key != SegmentName.activeName }

@@ -8,10 +8,6 @@ import WALTestSupport
 @Suite struct LogOpeningTests {
     private let directory = LogImage.directory
 
-    private func texts(_ log: Log) throws -> [String] {
-        try log.contents().map { String(decoding: $0.message.payload, as: UTF8.self) }
-    }
-
     // MARK: Durable names
 
     @Test func aNewLogIsOnTheDiskWhenOpenReturns() throws {
@@ -41,7 +37,7 @@ import WALTestSupport
             #expect(Set(forced) == ["/x/topics/t", "/x/topics", "/x"], "round \(round)")
             try log.append(TestMessage("\(round)"))
             let after = try Log.open("/x/topics/t", host: .on(disk.afterPowerLoss()))
-            #expect(try texts(after) == (0...round).map { "\($0)" })
+            #expect(try after.texts() == (0...round).map { "\($0)" })
             try log.close()
         }
     }
@@ -58,10 +54,10 @@ import WALTestSupport
         let killed = LogFixture(disk: fixture.disk)
         fixture.disk.state.withLock { $0.locks = [] }
         let other = try killed.open()
-        let shown = try texts(other)
+        let shown = try other.texts()
         #expect(shown == ["durable", "in the cache"])
         #expect(other.recovery.bytesRewritten > 0)
-        #expect(try texts(try killed.reopenedAfterPowerLoss()) == shown)
+        #expect(try killed.reopenedAfterPowerLoss().texts() == shown)
     }
 
     @Test func aMarkThatIsOnlyInTheCacheIsWrittenAgainToo() throws {
@@ -122,7 +118,7 @@ import WALTestSupport
             try Log.open(directory, host: .on(disk)) { $0.knownDurable = MessageID(7) }
         }
         #expect(disk.descriptors == 0)
-        #expect(try texts(try Log.open(directory, host: .on(disk))) == ["0", "1"])
+        #expect(try Log.open(directory, host: .on(disk)).texts() == ["0", "1"])
     }
 
     @Test func whatIsNotThereIsAnErrorThatNamesIt() throws {

@@ -16,10 +16,6 @@ import WALTestSupport
         return try (0..<count).map { try Log.open(directory($0), host: host, options: options) }
     }
 
-    private func texts(_ log: Log) throws -> [String] {
-        try log.contents().map { String(decoding: $0.message.payload, as: UTF8.self) }
-    }
-
     @Test func twoHundredLogsWorkWithTheDescriptorsOfEight() throws {
         let disk = MemoryDisk()
         let most = Observed(0)
@@ -34,7 +30,7 @@ import WALTestSupport
                 #expect(try log.append(TestMessage("\(number)/\(round)")) == UInt64(round))
             }
             for (number, log) in logs.enumerated() where number % 7 == round {
-                #expect(try texts(log) == (0...round).map { "\(number)/\($0)" })
+                #expect(try log.texts() == (0...round).map { "\(number)/\($0)" })
             }
         }
         // Two for each log, and what opening, taking over and reading need for a moment.
@@ -42,7 +38,7 @@ import WALTestSupport
         for log in logs { try log.close() }
         #expect(disk.descriptors == 0)
         let again = try Log.open(directory(123), host: .on(disk.afterPowerLoss()))
-        #expect(try texts(again) == (0..<3).map { "123/\($0)" })
+        #expect(try again.texts() == (0..<3).map { "123/\($0)" })
         #expect(again.recovery.tail == .clean)
     }
 
@@ -124,7 +120,7 @@ import WALTestSupport
             try taker.close()
             let again = try Log.open(directory(0), host: .on(disk))
             #expect(
-                try texts(again) == ["before", "theirs"] + (stillOpen ? ["theirs too"] : []))
+                try again.texts() == ["before", "theirs"] + (stillOpen ? ["theirs too"] : []))
             try again.close()
             try other.close()
         }
@@ -148,7 +144,7 @@ import WALTestSupport
 
     @Test func aParkedLogCanBeReadAndClosed() throws {
         let (disk, host, log, other) = try parked()
-        #expect(try texts(log) == ["before"])
+        #expect(try log.texts() == ["before"])
         try log.close()
         let found = try disk.afterPowerLoss().examine(directory(0))
         #expect(found.durableBelow == 1, "closing writes and forces the mark")
