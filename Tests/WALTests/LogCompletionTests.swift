@@ -128,14 +128,46 @@ import WALTestSupport
 
     @Test func severalThreadsTellAllTasksBetweenThem() {
         let tickets = (0..<1000).map { _ in AppendTicket() }
-        let tasks = WaitingTasks(
-            tickets.enumerated().map { index, ticket in
-                CompletionRun(completion: .ticket(ticket), first: UInt64(index), count: 1)
-            })
-        #expect(!tasks.areTaken && tickets.allSatisfy { !$0.hasEnded })
+        let tasks = WaitingTasks(expecting: 10)
+        for (index, ticket) in tickets.enumerated() { tasks.append(ticket, id: UInt64(index)) }
+        #expect(tasks.left == 1000 && tickets.allSatisfy { !$0.hasEnded })
         let threads = (0..<3).map { _ in OwnedThread { tasks.tell() } }
         for thread in threads { thread.join() }
-        #expect(tasks.areTaken && tickets.allSatisfy { $0.hasEnded })
+        #expect(tasks.left == 0 && tasks.count == 1000 && tickets.allSatisfy { $0.hasEnded })
+    }
+
+    /// Tasks, closures and observers of one commit, which ends well or does not.
+    @Test(arguments: [3, 20], [true, false]) func allKindsOfCallersOfACommitAreTold(
+        tasks count: Int, isDurable: Bool
+    ) async throws {
+        let fixture = LogFixture(threads: 0)
+        let log = try fixture.open()
+        if !isDurable { fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil } }
+        let tickets = (0..<count).map { _ in AppendTicket() }
+        let told = Observed<[Result<MessageID, LogError>]>([])
+        try log.core.state.withLock { (state) throws(LogError) in
+            let payload: [UInt8] = [1]
+            for ticket in tickets {
+                try log.core.stage(
+                    Message(payload: payload.span.bytes), .ticket(ticket), &state)
+                try log.core.stage(
+                    Message(payload: payload.span.bytes),
+                    .callback { result in told.update { $0.append(result) } }, &state)
+            }
+        }
+        #expect(log.core.commitNext())
+        if isDurable {
+            let ids = told.value.compactMap { try? $0.get().rawValue }
+            #expect(ids == (0..<count).map { UInt64(2 * $0 + 1) })
+        } else {
+            #expect(told.value.count == count)
+            for result in told.value { #expect(throws: LogError.self) { try result.get() } }
+        }
+        for (index, ticket) in tickets.enumerated() {
+            let id = try? await ticket.value()
+            #expect(id == (isDurable ? MessageID(UInt64(2 * index)) : nil))
+        }
+        try? log.close()
     }
 
     /// A pool that is busy runs no job: the committer, or closing, tells those whom none has come to.

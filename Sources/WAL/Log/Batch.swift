@@ -24,8 +24,6 @@ enum Completion: Sendable {
     /// A task.
     case ticket(AppendTicket)
     case observer(any AppendObserver, tag: UInt64)
-    /// Nobody: a mark, or a `lost` frame whose caller waits for the log to close.
-    case none
 }
 
 /// The frames of one commit while they are being gathered, and whom to tell about them.
@@ -74,40 +72,35 @@ final class Batch: @unchecked Sendable {
         try file.writeAll(content.bytes, at: offset)
     }
 
-    /// Takes the callers out, if they are tasks, all of them, and at least so many.
+    /// Takes the tasks out, if there are at least so many, to be told by others.
     func takeTasks(atLeast limit: Int) -> WaitingTasks? {
-        guard content.hasOnlyTasks, content.runs.count >= limit else { return nil }
-        return WaitingTasks(content.takeRuns())
+        guard let tasks = content.tasks, tasks.count >= limit else { return nil }
+        content.tasks = nil
+        return tasks
     }
 
     /// Callers that have not been told.
-    var callersLeft: Int { content.runs.count - content.told }
+    var callersLeft: Int { content.callersLeft }
 
-    /// Tells the next callers, in the order of the ids: all of them, or so many.
-    func complete(_ failure: LogError?, callers limit: Int? = nil) {
+    /// Tells the next callers: all of them, or so many. Those that are no tasks come first, in the
+    /// order of the ids.
+    func complete(_ failure: LogError?, callers limit: Int = .max) {
         let first = content.told
-        let end = limit.map { min(first + $0, content.runs.count) } ?? content.runs.count
-        for run in content.runs[first..<end] {
-            switch (run.completion, failure) {
-            case (.callback(let call), nil): call(.success(MessageID(run.first)))
-            case (.callback(let call), let error?): call(.failure(error))
-            case (.ticket(let ticket), nil): ticket.finish(.success(MessageID(run.first)))
-            case (.ticket(let ticket), let error?): ticket.finish(.failure(error))
-            case (.observer(let observer, let tag), nil):
-                observer.appended(first: MessageID(run.first), count: run.count, tag: tag)
-            case (.observer(let observer, let tag), let error?):
-                observer.appendFailed(count: run.count, tag: tag, error: error)
-            case (.none, _): break
-            }
-        }
+        let end = first + min(limit, content.runs.count - first)
+        for run in content.runs[first..<end] { run.tell(failure) }
         content.told = end
-        if end == content.runs.count { tellObserversOfTheEnd() }
+        var left = limit - (end - first)
+        while left > 0, let tasks = content.tasks {
+            if !tasks.tellOne(failure) { content.tasks = nil }
+            left -= 1
+        }
+        if content.callersLeft == 0 { tellObserversOfTheEnd() }
     }
 
     private func tellObserversOfTheEnd() {
         var told: [any AppendObserver] = []
         for run in content.runs {
-            if case .observer(let observer, _) = run.completion,
+            if case .observer(let observer, _) = run.caller,
                 !told.contains(where: { $0 === observer })
             {
                 told.append(observer)
@@ -118,11 +111,26 @@ final class Batch: @unchecked Sendable {
     }
 }
 
-/// Consecutive appends of one caller: one entry for many messages.
-struct CompletionRun: Sendable {
-    var completion: Completion
-    var first: UInt64
-    var count: Int
+/// Consecutive appends of one caller that is no task: one entry for many messages.
+private struct CompletionRun: Sendable {
+    enum Caller {
+        case callback(@Sendable (Result<MessageID, LogError>) -> Void)
+        case observer(any AppendObserver, tag: UInt64)
+    }
+    let caller: Caller
+    let first: UInt64
+    var count = 1
+
+    func tell(_ failure: LogError?) {
+        switch (caller, failure) {
+        case (.callback(let call), nil): call(.success(MessageID(first)))
+        case (.callback(let call), let error?): call(.failure(error))
+        case (.observer(let observer, let tag), nil):
+            observer.appended(first: MessageID(first), count: count, tag: tag)
+        case (.observer(let observer, let tag), let error?):
+            observer.appendFailed(count: count, tag: tag, error: error)
+        }
+    }
 }
 
 /// What a batch holds.
@@ -131,6 +139,9 @@ private struct BatchContent: ~Copyable {
     var runs: [CompletionRun] = []
     /// How many of the runs have been told.
     var told = 0
+    var tasks: WaitingTasks?
+    /// How many tasks there were in the batch before, of which this one has the memory.
+    private var expectedTasks = 0
     var landmarks: [(id: UInt64, offset: Int)] = []
     var firstID: UInt64 = 0
     var nextID: UInt64 = 0
@@ -139,7 +150,8 @@ private struct BatchContent: ~Copyable {
     var frames: UInt32 = 0
     var opensSegment = false
     var isClosed = false
-    var hasOnlyTasks = true
+
+    var callersLeft: Int { runs.count - told + (tasks?.left ?? 0) }
 
     mutating func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
         bytes.reset(keepingAtMost: Batch.keptBytes)
@@ -157,15 +169,7 @@ private struct BatchContent: ~Copyable {
     mutating func forgetRuns() {
         runs.removeAll(keepingCapacity: runs.count <= 4096)
         told = 0
-        hasOnlyTasks = true
-    }
-
-    /// Takes the runs out, and makes room for as many.
-    mutating func takeRuns() -> [CompletionRun] {
-        var taken: [CompletionRun] = []
-        taken.reserveCapacity(min(runs.count, 4096))
-        swap(&taken, &runs)
-        return taken
+        tasks = nil
     }
 
     mutating func add(
@@ -204,14 +208,23 @@ private struct BatchContent: ~Copyable {
     }
 
     private mutating func note(_ completion: Completion) {
-        if case .ticket = completion {} else { hasOnlyTasks = false }
-        if case .observer(let observer, let tag) = completion, let last = runs.last,
-            case .observer(let before, let lastTag) = last.completion, before === observer,
-            lastTag == tag
-        {
-            runs[runs.count - 1].count += 1
-            return
+        switch completion {
+        case .ticket(let ticket): note(ticket)
+        case .callback(let call): runs.append(CompletionRun(caller: .callback(call), first: nextID))
+        case .observer(let observer, let tag):
+            if case .observer(let before, tag)? = runs.last?.caller, before === observer {
+                runs[runs.count - 1].count += 1
+            } else {
+                runs.append(
+                    CompletionRun(caller: .observer(observer, tag: tag), first: nextID))
+            }
         }
-        runs.append(CompletionRun(completion: completion, first: nextID, count: 1))
+    }
+
+    private mutating func note(_ ticket: AppendTicket) {
+        let tasks = tasks ?? WaitingTasks(expecting: expectedTasks)
+        tasks.append(ticket, id: nextID)
+        expectedTasks = tasks.count
+        self.tasks = tasks
     }
 }

@@ -9,13 +9,21 @@ extension LogCore {
     /// A committer has been told that there is something to commit.
     func commitScheduled() {
         var next = takeBatch()
-        for _ in 1..<LogCore.commitsPerTurn {
+        for turn in 1...LogCore.commitsPerTurn {
             guard let (batch, writer) = next else { return }
-            let free = commit(batch, writer)
-            next = free.map { putBackOrTake($0) } ?? takeBatch()
+            let goesOn = turn < LogCore.commitsPerTurn
+            guard let done = commit(batch, writer, takesNext: goesOn) else {
+                next = takeBatch()
+                continue
+            }
+            if let batch = done.next {
+                next = (batch, done.writer)
+            } else if goesOn {
+                next = putBackOrTake(done.writer)
+            } else {
+                putBack(done.writer)
+            }
         }
-        guard let (batch, writer) = next else { return }
-        if let writer = commit(batch, writer) { putBack(writer) }
         host.schedule(self)
     }
 
@@ -23,7 +31,7 @@ extension LogCore {
     /// look again when done.
     func commitNext() -> Bool {
         guard let (batch, writer) = takeBatch() else { return false }
-        if let writer = commit(batch, writer) { putBack(writer) }
+        if let done = commit(batch, writer, takesNext: false) { putBack(done.writer) }
         return true
     }
 
@@ -40,15 +48,18 @@ extension LogCore {
     }
 
     /// The next batch for the one who has the writer. Without one, or if somebody waits for the
-    /// writer, it goes back. Once per commit, and in one go: those who append want the lock, too.
+    /// writer, it goes back.
     private func putBackOrTake(_ writer: SegmentWriter) -> (Batch, SegmentWriter)? {
-        let batch = state.withLock { state -> Batch? in
-            guard case .open = state.phase, !state.isDropping else { return nil }
-            return state.pending.popFirst()
-        }
+        let batch = state.withLock { popForWriter(&$0) }
         if let batch { return (batch, writer) }
         putBack(writer)
         return takeBatch()
+    }
+
+    /// The next batch for the one who has the writer, unless others wait for that.
+    private func popForWriter(_ state: inout State) -> Batch? {
+        guard case .open = state.phase, !state.isDropping else { return nil }
+        return state.pending.popFirst()
     }
 
     /// The oldest batch with the writer; without one, the log is not scheduled any more.
@@ -81,8 +92,11 @@ extension LogCore {
     }
 
     /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives the
-    /// writer; nil if the commit failed, and the writer was put back.
-    private func commit(_ batch: Batch, _ taken: SegmentWriter) -> SegmentWriter? {
+    /// writer and, if the caller goes on, what to commit next; nil if the commit failed, and the
+    /// writer was put back.
+    private func commit(
+        _ batch: Batch, _ taken: SegmentWriter, takesNext: Bool
+    ) -> (writer: SegmentWriter, next: Batch?)? {
         var writer = taken
         do {
             try unparkIfNeeded(&writer)
@@ -92,29 +106,28 @@ extension LogCore {
             fail(batch, &writer, error)
             return nil
         }
+        // From here to the next write the disk is idle: the lock is taken once, and what is needed
+        // for telling the callers was made by those who appended.
         let now = System.monotonic()
         let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
-        let (wakes, hasMore) = state.withLock { state in
+        let hasOthers = batch.callersLeft > 0
+        let (wakes, hasMore, next) = state.withLock { state in
             publish(batch, writer, &state)
             state.lastCommit = now
             state.markFailed = false
-            if let tasks {
-                while let before = state.tasks.first, before.tasks == nil {
-                    _ = state.tasks.popFirst()
-                }
-                state.tasks.append(WaitingTasks.Reference(tasks: tasks))
-                if state.spare == nil { state.spare = batch }
-            }
-            return (takeWatchers(&state) + takeSpaceWaiters(&state), !state.pending.isEmpty)
+            if let tasks { remember(tasks, &state) }
+            if !hasOthers, state.spare == nil { state.spare = batch }
+            let hasMore = !state.pending.isEmpty
+            return (takeWakes(&state), hasMore, takesNext ? popForWriter(&state) : nil)
         }
-        if let tasks {
-            tasks.startJobs()
-            for wake in wakes { wake() }
-            if !hasMore { tellUntilMoreWaits(tasks) }
+        tasks?.startJobs()
+        if hasOthers {
+            complete(Ending(batches: [batch], failure: nil, wakes: wakes), hasMore: hasMore)
         } else {
-            complete(Ending(batches: [batch], failure: nil, wakes: wakes))
+            for wake in wakes { wake() }
+            if let tasks, !hasMore { tellUntilMoreWaits(tasks) }
         }
-        return writer
+        return (writer, next)
     }
 
     /// Sealing needs descriptors; where none is left, idle logs give theirs up.
@@ -159,9 +172,9 @@ extension LogCore {
             var failed = [batch]
             while let next = state.pending.popFirst() { failed.append(next) }
             reset(&state, to: after)
-            return (failed, takeWatchers(&state) + takeSpaceWaiters(&state))
+            return (failed, takeWakes(&state))
         }
-        complete(Ending(batches: failed, failure: error, wakes: wakes))
+        complete(Ending(batches: failed, failure: error, wakes: wakes), hasMore: false)
         putBack(after)
     }
 

@@ -22,11 +22,11 @@ extension LogCore {
     private static let endingsBehind = 4
 
     /// Has the callers of a commit told, before this returns or soon. The caller has the writer.
-    func complete(_ ending: Ending) {
-        let (isTeller, hasMore) = state.withLock { state in
+    func complete(_ ending: Ending, hasMore: Bool) {
+        let isTeller = state.withLock { state in
             state.endings.append(ending)
             defer { state.isTelling = true }
-            return (!state.isTelling, !state.pending.isEmpty)
+            return !state.isTelling
         }
         guard isTeller else {
             // Whoever tells goes on with this one.
@@ -42,6 +42,12 @@ extension LogCore {
             if host.handOverTelling(self) { return }
         }
         tellAll()
+    }
+
+    /// Keeps the tasks of a commit until jobs have come to them: closing does not wait for those.
+    func remember(_ tasks: WaitingTasks, _ state: inout State) {
+        while let earlier = state.tasks.first, earlier.left == 0 { _ = state.tasks.popFirst() }
+        state.tasks.append(tasks)
     }
 
     /// All who append were in this commit, and nothing waits. Left to themselves they would stay

@@ -203,7 +203,7 @@ extension LogCore {
         lock?.release()
         // Whom no job has come to: the pool may be busy, with this very call for one.
         var rest = tasks
-        while let waiting = rest.popFirst() { waiting.tasks?.tell() }
+        while let waiting = rest.popFirst() { waiting.tell() }
         for wake in watchers { wake() }
         for wake in space { wake() }
     }

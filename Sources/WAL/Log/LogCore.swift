@@ -29,7 +29,7 @@ final class LogCore: Sendable {
         /// Somebody is telling them, or has been asked to.
         var isTelling = false
         /// Tasks whose commits have ended, which jobs of their pool tell.
-        var tasks = Fifo<WaitingTasks.Reference>()
+        var tasks = Fifo<WaitingTasks>()
         /// Bytes staged and not durable yet.
         var pendingBytes = 0
         /// Whether a committer has been told, or is at work.
@@ -201,6 +201,12 @@ final class LogCore: Sendable {
         state.statistics.commits += 1
         state.statistics.messages += UInt64(batch.frames)
         state.statistics.bytes += UInt64(batch.byteCount)
+    }
+
+    /// Who waits for a commit without having appended.
+    func takeWakes(_ state: inout State) -> [@Sendable () -> Void] {
+        if state.watchers.isEmpty, state.spaceWaiters.isEmpty { return [] }
+        return takeWatchers(&state) + takeSpaceWaiters(&state)
     }
 
     /// The watchers that a new durable end satisfies.

@@ -1,34 +1,42 @@
 import Synchronization
 
-/// The tasks of one commit, whose appends are durable. No order is promised between tasks, so several
-/// threads may tell them: each takes the next who has not been told.
-final class WaitingTasks: Sendable {
-    /// As the log remembers them: its jobs keep them, and free their memory on the pool.
-    struct Reference: Sendable { weak let tasks: WaitingTasks? }
-
-    private let runs: [CompletionRun]
+/// The tasks of one commit. No order is promised between tasks, so once their appends are durable
+/// several threads may tell them: each takes the next who has not been told.
+///
+/// Unchecked: as long as it belongs to a batch, the lock of the log or whoever has the batch guards
+/// `waiting`. Then it does not change until all have been told.
+final class WaitingTasks: @unchecked Sendable {
+    private var waiting: [(ticket: AppendTicket, id: UInt64)] = []
+    /// How many they are, and still after they have been told and forgotten.
+    private(set) var count = 0
     /// The first that nobody has taken; beyond the end when all are told or being told.
     private let next = Atomic<Int>(0)
+    private let told = Atomic<Int>(0)
 
-    init(_ runs: [CompletionRun]) { self.runs = runs }
+    /// Has room for about so many.
+    init(expecting count: Int) { waiting.reserveCapacity(min(count, 4096)) }
 
-    /// Nobody is left to be told.
-    var areTaken: Bool { next.load(ordering: .relaxed) >= runs.count }
+    func append(_ ticket: AppendTicket, id: UInt64) {
+        waiting.append((ticket, id))
+        count += 1
+    }
 
-    var count: Int { runs.count }
+    /// Those whom nobody has taken.
+    var left: Int { max(0, count - next.load(ordering: .relaxed)) }
 
     /// Tells until nobody is left.
     func tell() {
         while tellOne() {}
     }
 
-    /// Tells the next; false if nobody is left.
-    func tellOne() -> Bool {
+    /// Tells the next that the append is durable, or has failed; false if nobody is left.
+    func tellOne(_ failure: LogError? = nil) -> Bool {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < runs.count else { return false }
-        if case .ticket(let ticket) = runs[index].completion {
-            ticket.finish(.success(MessageID(runs[index].first)))
-        }
+        guard index < count else { return false }
+        let (ticket, id) = waiting[index]
+        ticket.finish(failure.map { .failure($0) } ?? .success(MessageID(id)))
+        // The last one frees them: the committer, which drops this object, has better things to do.
+        if told.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == count { waiting = [] }
         return true
     }
 
