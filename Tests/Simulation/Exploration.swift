@@ -98,10 +98,12 @@ package final class Exploration: @unchecked Sendable {
         _ state: SimulatedState, _ knowledge: Knowledge, _ options: LogOptions, depth: Int,
         salt: Int, firstCall: Int = 0
     ) -> Run {
-        let box = Monitor<Run?>(nil)
+        // Weak: the run has the disk, and the disk the observer.
+        struct Box { weak var run: Run? }
+        let box = Monitor(Box())
         let observer: @Sendable (SimulatedState, SimulatedDisk.Call) -> Void = {
             [self] state, call in
-            guard let run = box.withLock({ $0 }), !isOver else { return }
+            guard let run = box.withLock({ $0.run }), !isOver else { return }
             if depth == self.depth { run.look() }
             guard run.disk.calls.count >= firstCall else { return }
             crash(state, run.knowledge, options, depth: depth, "before \(call)", call)
@@ -111,7 +113,7 @@ package final class Exploration: @unchecked Sendable {
         let position = SplitMix.first(seed: seed) % FrameLayout.firstPositionLimit
         let run = Run(
             disk: disk, knowledge: knowledge, options: options, position: position, salt: salt)
-        box.withLock { $0 = run }
+        box.withLock { $0.run = run }
         return run
     }
 

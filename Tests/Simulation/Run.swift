@@ -43,6 +43,8 @@ package final class Run: @unchecked Sendable {
         host = Run.makeHost(disk, position)
     }
 
+    deinit { host.shutdown() }
+
     private static func makeHost(_ disk: SimulatedDisk, _ position: UInt64) -> LogHost {
         var options = LogHost.Options()
         options.clock = { 1_700_000_000_000_000_000 }
@@ -128,6 +130,7 @@ package final class Run: @unchecked Sendable {
         log = nil
         disk.endProcess(leaving: state)
         hasFailed = false
+        host.shutdown()
         host = Run.makeHost(disk, position)
     }
 

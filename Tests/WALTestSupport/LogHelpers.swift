@@ -113,6 +113,14 @@ package struct LogFixture: Sendable {
     package let disk: MemoryDisk
     package let host: LogHost
     package var options = LogOptions()
+    private let end: End
+
+    /// A host keeps the logs that it looks after, and they keep it, until it is shut down.
+    private final class End: Sendable {
+        private let host: LogHost
+        init(of host: LogHost) { self.host = host }
+        deinit { host.shutdown() }
+    }
 
     package init(
         threads: Int = 0, disk: MemoryDisk = LogImage(files: []).disk(),
@@ -121,6 +129,7 @@ package struct LogFixture: Sendable {
     ) {
         self.disk = disk
         host = .on(disk, threads: threads, change)
+        end = End(of: host)
         options(&self.options)
     }
 

@@ -1,3 +1,4 @@
+import SystemPackage
 import Testing
 import WALTestSupport
 
@@ -152,6 +153,27 @@ import WALTestSupport
         try log.append(TestMessage("0"))
         try log.close()
         #expect(layout(fixture.bytes()) == "m 0 m")
+    }
+
+    /// The host looks after a log until it has been idle for long enough, which is later.
+    @Test(arguments: [true, false]) func whoShutsAHostDownKeepsNothingOfItsLogs(
+        isClosed: Bool
+    ) throws {
+        weak var core: LogCore?
+        weak var host: LogHost?
+        do {
+            let made = LogHost.on(MemoryDisk(), threads: 1) { $0.idleNanoseconds = .max }
+            let log = try Log.open("/log", host: made)
+            _ = try log.appendBlocking(Message(payload: [1].span.bytes))
+            if isClosed { try log.close() }
+            made.shutdown()
+            if !isClosed { try log.close() }
+            core = log.core
+            host = made
+            #expect(core != nil && host != nil)
+        }
+        #expect(core == nil)
+        #expect(host == nil)
     }
 
     @Test func closingIsRepeatableAndRefusesWhatComesAfter() async throws {

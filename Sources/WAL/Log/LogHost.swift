@@ -78,11 +78,12 @@ public final class LogHost: Sendable {
         queue.withLock { $0.isStopping = true }
         queue.broadcast()
         for thread in threads { thread.join() }
+        queue.withLock { $0.end() }
     }
 
     /// Has a committer take up a log that has something to commit.
     func schedule(_ log: LogCore) {
-        queue.withLock { $0.ready.append(log) }
+        queue.withLock { if !$0.hasEnded { $0.ready.append(log) } }
         queue.signal()
     }
 
@@ -103,6 +104,7 @@ public final class LogHost: Sendable {
     /// Has a committer look whether the log is still idle when `deadline` has passed.
     func watchIdle(_ log: LogCore, deadline: UInt64) {
         let isFirst = queue.withLock { schedule in
+            if schedule.hasEnded { return false }
             schedule.idle.insert(log, deadline)
             return schedule.idle.first?.deadline == deadline
         }
@@ -147,7 +149,19 @@ struct CommitSchedule: Sendable {
     var ready = Fifo<LogCore>()
     /// Logs to look at when they have been idle.
     var idle = DeadlineHeap<LogCore>()
+    /// Threads end when they have done what is scheduled.
     var isStopping = false
+    /// No thread is left.
+    private(set) var hasEnded = false
+
+    /// Lets go of the logs that were to be looked at when idle, and takes none any more: they and
+    /// their host would keep each other in memory for ever.
+    mutating func end() {
+        hasEnded = true
+        handedOver = Fifo()
+        ready = Fifo()
+        idle = DeadlineHeap()
+    }
 
     /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
     mutating func takeWork(now: UInt64) -> (@Sendable () -> Void)?? {
