@@ -91,11 +91,21 @@ package struct LogExaminer {
         result.nextID = newerAt.map { min($0, damagedAt ?? $0) } ?? expectedID ?? 0
         result.durableBelow = durableBelow
         result.endPosition = expectedPosition
-        // Damage is spoken of only where the verdict is damage.
-        if newerAt != nil {
-            result.findings.removeAll { $0.kind.isDamage || $0.kind == .tornTail }
-        }
+        if newerAt != nil { keepWhatIsBeforeNewer() }
         return result
+    }
+
+    /// Damage is spoken of only where the verdict is damage, and nothing that lies behind the first
+    /// place without a valid frame.
+    private mutating func keepWhatIsBeforeNewer() {
+        let names = result.segments.map(\.name.fileName)
+        func place(_ finding: LogFinding) -> (Int, UInt64) {
+            (names.firstIndex(of: finding.segment) ?? names.count, finding.offset)
+        }
+        let isBad = { (finding: LogFinding) in finding.kind.isDamage || finding.kind == .tornTail }
+        let bad = result.findings.filter(isBad).map(place).min { $0 < $1 }
+        guard let bad else { return }
+        result.findings.removeAll { $0.kind != .unknownField && place($0) >= bad }
     }
 
     private func readAhead(_ file: any DiskFile, _ size: UInt64) -> ReadAhead? {
