@@ -97,7 +97,7 @@ import WALTestSupport
         // The size is asked for first, and again when a frame is not whole: by then the writer has
         // come to its end.
         let reads = Monitor(0)
-        disk.follow { call in
+        disk.follow { [unowned disk] call in
             guard call.operation == .status, call.handle != 0 else { return nil }
             let count = reads.withLock { count in
                 count += 1
