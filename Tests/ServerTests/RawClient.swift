@@ -16,8 +16,13 @@ final class RawClient: @unchecked Sendable {
         case notAMessage(String)
     }
 
-    init(port: Int) throws {
+    /// - Parameter receiveBytes: how much the kernel keeps for this client; nil for its own choice.
+    init(port: Int, receiveBytes: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var size = receiveBytes {
+            setsockopt(
+                descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -133,6 +138,16 @@ final class RawClient: @unchecked Sendable {
     func command(_ text: String) throws -> String {
         try send(text + "\n")
         return try line()
+    }
+
+    /// A counter of INFO.
+    func count(_ name: String) throws -> Int {
+        let info = try command("INFO")
+        let value = info.components(separatedBy: "\"\(name)\": ").dropFirst().first
+        guard let number = Int(value?.prefix { $0.isNumber } ?? "") else {
+            throw Failure.notAMessage(info)
+        }
+        return number
     }
 
     func publish(_ topic: String, _ payload: String, key: String = "-") throws -> String {

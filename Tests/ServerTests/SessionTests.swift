@@ -294,6 +294,26 @@ struct SessionTests {
         #expect(try client.isQuiet())
     }
 
+    @Test("answers that the socket does not take at once come whole, once and in order")
+    func answersThatDoNotFit() throws {
+        let broker = try BrokerProcess(try DataFolder())
+        // The kernel keeps little for it. Each time there is one answer for all that it waits for, which
+        // is written at once; until nothing more is taken, because the answers have filled the socket.
+        let client = try RawClient(port: broker.port, receiveBytes: 4096)
+        let other = try broker.client()
+        let text = String(repeating: "PUB t - 1\nx\n", count: 1_000)
+        var sent = 0
+        var asked = 0
+        while asked < 1_000, sent < 1_000_000 {
+            try client.send(text)
+            sent += 1_000
+            asked = 0
+            while asked < 1_000, try other.count("published_total") < sent { asked += 1 }
+        }
+        for number in 0..<sent { try #require(try client.line() == "OK \(number)") }
+        #expect(try client.isQuiet())
+    }
+
     @Test("a client that does not read stops its deliveries; the others are served")
     func slowReader() throws {
         let broker = try BrokerProcess(try DataFolder())

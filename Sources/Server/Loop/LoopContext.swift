@@ -139,6 +139,11 @@ final class LoopContext: @unchecked Sendable {
         var touched: [ConnectionHandler] = []
         for (tag, event) in events {
             guard let connection = connections[tag] else { continue }
+            if case .published(let topic, let first, let count) = event,
+                connection.answerAtOnce(topic, first: first, count: count)
+            {
+                continue
+            }
             connection.handle(event)
             if !connection.isTouched {
                 connection.isTouched = true

@@ -115,6 +115,17 @@ struct AnswerQueue {
         preconditionFailure("more publishes came back than were made")
     }
 
+    /// Takes publishes out that have come back, if they are all that is in the queue.
+    mutating func takeAll(_ topic: ObjectIdentifier, _ count: Int) -> Bool {
+        guard entries.count == 1, case .publishes = entries[0], runs[0].topic == topic,
+            runs[0].waiting == count, runs[0].done == nil
+        else { return false }
+        entries.removeFirst()
+        runs.removeFirst()
+        waiting -= count
+        return true
+    }
+
     mutating func settle(ticket: UInt64, _ text: [UInt8]) {
         for index in entries.indices {
             guard case .duplicate(ticket, nil) = entries[index] else { continue }

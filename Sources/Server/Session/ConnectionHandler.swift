@@ -76,6 +76,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var direct: DirectOutput?
     /// The channel was given something since it was last found to have nothing queued.
     private var mayBeQueued = false
+    /// As the channel last said: asking it costs more than all else that is done for a small command.
+    private var isWritable = true
     /// Everything is with the kernel.
     var isWritten = false
     /// How long a client may take to read its last answers, in nanoseconds.
@@ -169,9 +171,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     private var mayRead: Bool {
-        guard let context else { return false }
         switch phase {
-        case .open: return stall == nil && context.channel.isWritable
+        case .open: return stall == nil && isWritable
         case .finishing: return false
         case .draining: return true
         case .closed: return false
@@ -185,7 +186,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
+        isWritable = context.channel.isWritable
+        if isWritable {
             flush()
             readAgain()
         }
@@ -289,7 +291,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func flush() {
         while true {
             writeReady()
-            guard case .answers? = stall, !answers.isFull, let context, context.channel.isWritable
+            guard case .answers? = stall, !answers.isFull, context != nil, isWritable
             else { return }
             resume(nil)
         }
@@ -311,7 +313,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         writeOutput(context)
         if let feed {
-            feed.deliver(hasRoom: { context.channel.isWritable }) { buffer, count, isDue in
+            feed.deliver(hasRoom: { self.isWritable }) { buffer, count, isDue in
                 service.counters.delivered.add(count)
                 if isDue { service.counters.redelivered.add(count) }
                 write(buffer, context)
@@ -335,6 +337,24 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
     private static let mostOutputBytes = 256 << 10
+
+    /// Answers publishes that have become durable, if they are all that this connection waits for and
+    /// its answer can go straight to the socket; false if that takes more.
+    func answerAtOnce(_ topic: ObjectIdentifier, first: MessageID, count: Int) -> Bool {
+        guard feed == nil, stall == nil, !isTouched, !mayBeQueued, output.readableBytes == 0,
+            let direct, answers.takeAll(topic, count)
+        else { return false }
+        service.counters.published.add(count)
+        loop.scratch.removeAll(keepingCapacity: true)
+        ReplyWriter.ok(first: first.rawValue, count: count, to: &loop.scratch)
+        let taken = direct.write(loop.scratch)
+        service.counters.bytesOut.add(taken)
+        if taken < loop.scratch.count {
+            output.writeBytes(loop.scratch[taken...])
+            flush()
+        }
+        return true
+    }
 
     private func write(_ outcome: AnswerQueue.Outcome) {
         loop.scratch.removeAll(keepingCapacity: true)
@@ -364,7 +384,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// A consumer's answers go out together with its deliveries.
     private func mayWriteDirectly(_ context: ChannelHandlerContext) -> Bool {
-        guard feed == nil, !hasWritten, context.channel.isActive else { return false }
+        guard feed == nil, !hasWritten else { return false }
         guard mayBeQueued else { return true }
         mayBeQueued =
             (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 1 > 0

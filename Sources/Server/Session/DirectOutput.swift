@@ -4,8 +4,9 @@ import NIOCore
 /// Writes to a connection's socket at once, past the channel's queue, which costs a publisher that
 /// waits for each answer a tenth of the throughput. The only place that touches a descriptor.
 ///
-/// Only while the channel is active and has nothing queued: the descriptor may belong to another
-/// connection afterwards, and what is queued would be overtaken.
+/// Only until the channel says that it is inactive, which it does before anybody else runs on its
+/// loop, and while it has nothing queued: the descriptor may belong to another connection afterwards,
+/// and what is queued would be overtaken.
 struct DirectOutput {
     private let descriptor: NIOBSDSocket.Handle
 
@@ -20,8 +21,13 @@ struct DirectOutput {
 
     /// Gives how many bytes the kernel has taken. What is left, if only because of an error, is for
     /// the channel: it waits for room, or meets the error again.
-    func write(_ bytes: ByteBuffer) -> Int {
-        bytes.withUnsafeReadableBytes { raw in
+    func write(_ bytes: ByteBuffer) -> Int { write(bytes.readableBytesUInt8Span.bytes) }
+
+    /// Gives how many bytes the kernel has taken, as the other one does.
+    func write(_ bytes: [UInt8]) -> Int { write(bytes.span.bytes) }
+
+    private func write(_ bytes: RawSpan) -> Int {
+        bytes.withUnsafeBytes { raw in
             while true {
                 let count = send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
                 if count >= 0 { return count }
