@@ -92,8 +92,8 @@ extension LogCore {
     }
 
     /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives the
-    /// writer and, if the caller goes on, what to commit next; nil if the commit failed, and the
-    /// writer was put back.
+    /// writer and, if the caller goes on, what to commit next if that could be taken already; nil if
+    /// the commit failed, and the writer was put back.
     private func commit(
         _ batch: Batch, _ taken: SegmentWriter, takesNext: Bool
     ) -> (writer: SegmentWriter, next: Batch?)? {
@@ -118,7 +118,9 @@ extension LogCore {
             if let tasks { remember(tasks, &state) }
             if !hasOthers, state.spare == nil { state.spare = batch }
             let hasMore = !state.pending.isEmpty
-            return (takeWakes(&state), hasMore, takesNext ? popForWriter(&state) : nil)
+            // Those who are told here may append, and join the next one.
+            let next = takesNext && !hasOthers ? popForWriter(&state) : nil
+            return (takeWakes(&state), hasMore, next)
         }
         tasks?.startJobs()
         if hasOthers {
