@@ -116,7 +116,9 @@ let package = Package(
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
             name: "toymq-bench",
-            dependencies: ["WAL", "CZlib", "ToyMQClient", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "CZlib", "ToyMQClient", argumentParser, nioConcurrency, systemPackage,
+            ],
             packageAccess: false, swiftSettings: strict),
 
         // The broker. Bytes to commands and back: no sockets, nothing of the log.

@@ -1,5 +1,8 @@
-import Synchronization
+import NIOConcurrencyHelpers
 import WAL
+
+// The locks of the benchmark are NIO's: ThreadSanitizer sees what a `Synchronization.Mutex` guards as
+// unguarded.
 
 /// Callers in a closed loop, for the time of one slice.
 struct Callers {
@@ -21,17 +24,18 @@ struct Callers {
 
     /// What the callers have found, put together at the end of each.
     private final class Sum: Sendable {
-        private let state = Mutex<(latency: Histogram, failure: LogError?)>((Histogram(), nil))
+        private let state = NIOLockedValueBox<(latency: Histogram, failure: LogError?)>(
+            (Histogram(), nil))
 
         func add(_ latency: Histogram, _ failure: LogError?) {
-            state.withLock {
+            state.withLockedValue {
                 $0.latency.add(latency)
                 $0.failure = $0.failure ?? failure
             }
         }
 
         func latency() throws -> Histogram {
-            let (latency, failure) = state.withLock { $0 }
+            let (latency, failure) = state.withLockedValue { $0 }
             if let failure { throw failure }
             return latency
         }
@@ -159,7 +163,7 @@ private final class ObserverLoop: AppendObserver {
 
     private let callers: Callers
     private let deadline: UInt64
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     /// The one thread waits here, and is woken only when it does.
     private let wakeup = Semaphore()
 
@@ -169,7 +173,7 @@ private final class ObserverLoop: AppendObserver {
     }
 
     func appended(first: MessageID, count: Int, tag: UInt64) {
-        let isAwaited = state.withLock { state in
+        let isAwaited = state.withLockedValue { state in
             state.durable += count
             defer { state.isAwaited = false }
             return state.isAwaited
@@ -178,7 +182,7 @@ private final class ObserverLoop: AppendObserver {
     }
 
     func appendFailed(count: Int, tag: UInt64, error: LogError) {
-        let isAwaited = state.withLock { state in
+        let isAwaited = state.withLockedValue { state in
             state.durable += count
             state.failure = state.failure ?? error
             defer { state.isAwaited = false }
@@ -190,7 +194,7 @@ private final class ObserverLoop: AppendObserver {
     /// Waits until appends are done, and takes their number.
     private func takeDurable() throws -> Int {
         while true {
-            let taken = state.withLock { state -> (Int, LogError?) in
+            let taken = state.withLockedValue { state -> (Int, LogError?) in
                 defer { state.durable = 0 }
                 state.isAwaited = state.durable == 0
                 return (state.durable, state.failure)

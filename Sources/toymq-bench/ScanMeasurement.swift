@@ -1,5 +1,5 @@
 import CZlib
-import Synchronization
+import NIOConcurrencyHelpers
 import WAL
 
 /// Opening the topics and checking the same bytes with zlib, in turns.
@@ -70,20 +70,20 @@ struct ScanMeasurement {
 
     /// How long it takes to open all topics.
     private func open(_ threads: Int, _ host: LogHost) throws -> ScanResult.Time {
-        let result = Mutex<(logs: [Log], failure: OpenError?)>(([], nil))
+        let result = NIOLockedValueBox<(logs: [Log], failure: OpenError?)>(([], nil))
         let time = try timed {
             try onThreads(threads) { thread in
                 for topic in share(thread, of: threads) {
                     do throws(OpenError) {
                         let log = try Log.open(topic.directory, host: host)
-                        result.withLock { $0.logs.append(log) }
+                        result.withLockedValue { $0.logs.append(log) }
                     } catch {
-                        result.withLock { $0.failure = error }
+                        result.withLockedValue { $0.failure = error }
                     }
                 }
             }
         }
-        let (logs, failure) = result.withLock { $0 }
+        let (logs, failure) = result.withLockedValue { $0 }
         for log in logs { try log.close() }
         if let failure { throw failure }
         return time
@@ -91,7 +91,7 @@ struct ScanMeasurement {
 
     /// How long zlib takes for the same bytes in the same pieces.
     private func checksum(_ threads: Int) throws -> ScanResult.Time {
-        let sum = Mutex<UInt>(0)
+        let sum = NIOLockedValueBox<UInt>(0)
         let time = try timed {
             try onThreads(threads) { thread in
                 var total: UInt = 0
@@ -101,11 +101,13 @@ struct ScanMeasurement {
                         total &+= crc32_z(0, bytes.baseAddress, bytes.count)
                     }
                 }
-                sum.withLock { [total] in $0 &+= total }
+                sum.withLockedValue { [total] in $0 &+= total }
             }
         }
         // The sum is looked at, so that no compiler leaves the work out.
-        guard sum.withLock({ $0 }) != 0 else { throw BenchError("checksums that sum up to 0") }
+        guard sum.withLockedValue({ $0 }) != 0 else {
+            throw BenchError("checksums that sum up to 0")
+        }
         return time
     }
 }

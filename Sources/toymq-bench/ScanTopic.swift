@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import NIOConcurrencyHelpers
 import SystemPackage
 import WAL
 
@@ -104,13 +104,13 @@ final class ScanTopic: @unchecked Sendable {
 
 /// Notes the first failure of many appends.
 private final class FailureNote: AppendObserver {
-    private let first = Mutex<LogError?>(nil)
+    private let first = NIOLockedValueBox<LogError?>(nil)
 
-    var failure: LogError? { first.withLock { $0 } }
+    var failure: LogError? { first.withLockedValue { $0 } }
 
     func appended(first: MessageID, count: Int, tag: UInt64) {}
 
     func appendFailed(count: Int, tag: UInt64, error: LogError) {
-        first.withLock { $0 = $0 ?? error }
+        first.withLockedValue { $0 = $0 ?? error }
     }
 }
