@@ -88,7 +88,10 @@ import WAL
         let process = try DumpProcess(
             [folder.path, "--follow"], to: pipe.fileHandleForWriting)
         try pipe.fileHandleForWriting.close()
-        usleep(300_000)
+        // It has printed what there is, and waits for more.
+        var output = pollfd(
+            fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&output, 1, 20_000) == 1 && output.revents & Int16(POLLIN) != 0)
         #expect(process.isRunning)
         try pipe.fileHandleForReading.close()
         #expect(process.waits { !$0.isRunning })

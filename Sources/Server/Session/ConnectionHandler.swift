@@ -89,7 +89,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var hasSaidHello = false
     var isFirstCommand = true
     /// People were told that the client does something wrong.
-    private var isNoted = false
+    var isNoted = false
 
     let openedAt: UInt64
     var lastRead: UInt64
@@ -344,9 +344,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard feed == nil, stall == nil, !isTouched, !mayBeQueued, output.readableBytes == 0,
             let direct, answers.takeAll(topic, count)
         else { return false }
-        service.counters.published.add(count)
-        loop.scratch.removeAll(keepingCapacity: true)
-        ReplyWriter.ok(first: first.rawValue, count: count, to: &loop.scratch)
+        encode(.durable(first: first.rawValue, count: count))
         let taken = direct.write(loop.scratch)
         service.counters.bytesOut.add(taken)
         if taken < loop.scratch.count {
@@ -357,6 +355,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     private func write(_ outcome: AnswerQueue.Outcome) {
+        encode(outcome)
+        output.writeBytes(loop.scratch)
+    }
+
+    /// Counts what came of publishes, and makes their answers in the loop's buffer.
+    private func encode(_ outcome: AnswerQueue.Outcome) {
         loop.scratch.removeAll(keepingCapacity: true)
         switch outcome {
         case .durable(let first, let count):
@@ -366,7 +370,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
             service.counters.publishErrors.add(count)
             for _ in 0..<count { ReplyWriter.error(refusal, to: &loop.scratch) }
         }
-        output.writeBytes(loop.scratch)
     }
 
     private func writeOutput(_ context: ChannelHandlerContext) {
@@ -396,19 +399,5 @@ final class ConnectionHandler: ChannelDuplexHandler {
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
         mayBeQueued = true
-    }
-
-    /// Tells people what a client does wrong, with its address: once, or whoever sends noise would
-    /// fill the log. What it does next is told at debug.
-    func note(_ text: @autoclosure () -> String) {
-        let level = isNoted ? Logger.Level.debug : .notice
-        isNoted = true
-        service.logger.log(level: level, "\(text())", metadata: metadata())
-    }
-
-    func metadata(_ key: String? = nil, _ value: String = "") -> Logger.Metadata {
-        var metadata: Logger.Metadata = ["peer": "\(peer)"]
-        if let key { metadata[key] = "\(value)" }
-        return metadata
     }
 }
