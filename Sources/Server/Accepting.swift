@@ -2,8 +2,9 @@ import Broker
 import Logging
 import NIOCore
 
-/// Pauses accepting when it fails because descriptors or memory ran out: longer each time, up to a
-/// limit, and no longer once it works.
+/// Pauses accepting when it fails because descriptors or memory ran out, and when connections hold
+/// as many as are theirs: longer each time, up to a limit, and no longer once it works. Who comes
+/// meanwhile waits in the kernel's queue.
 ///
 /// NIO's own `AcceptBackoffHandler` delays the next read only. Where not one connection was
 /// accepted before the failure the listener is still waiting for the read that failed, stays
@@ -18,28 +19,50 @@ final class AcceptPauseHandler: ChannelInboundHandler {
     private static let silence: UInt64 = 10_000_000_000
 
     private let service: Service
+    private let limit: Int?
     private var milliseconds: Int64 = 0
     private var quietUntil: UInt64 = 0
     private var isPaused = false
 
-    init(_ service: Service) { self.service = service }
+    /// Accepts no more while `limit` connections are there; with nil only what fails counts.
+    init(_ service: Service, limit: Int? = nil) {
+        self.service = service
+        self.limit = limit
+    }
+
+    private var isFull: Bool {
+        guard let limit else { return false }
+        return service.counters.openConnections >= UInt64(limit)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         milliseconds = 0
         context.fireChannelRead(data)
+        guard isFull else { return }
+        tell("all descriptors but those kept for topics are taken by connections")
+        pause(context.channel)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError else { return context.fireErrorCaught(error) }
         service.counters.acceptErrors.add()
-        tell(error)
+        tell("\(error)")
+        pause(context.channel)
+    }
+
+    private func pause(_ channel: any Channel) {
         guard !isPaused else { return }
         isPaused = true
+        setReading(false, channel)
+        waitAndResume(channel)
+    }
+
+    private func waitAndResume(_ channel: any Channel) {
         milliseconds = min(
             max(AcceptPauseHandler.shortest, milliseconds * 2), AcceptPauseHandler.longest)
-        setReading(false, context.channel)
-        let channel = context.channel
-        context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(milliseconds)) {
+        channel.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(milliseconds)) {
+            guard channel.isActive else { return }
+            guard !self.isFull else { return self.waitAndResume(channel) }
             self.isPaused = false
             self.setReading(true, channel)
         }
@@ -50,11 +73,11 @@ final class AcceptPauseHandler: ChannelInboundHandler {
         try? channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 
-    private func tell(_ error: IOError) {
+    private func tell(_ reason: String) {
         let now = MonotonicClock.now()
         guard now >= quietUntil else { return }
         quietUntil = now + AcceptPauseHandler.silence
-        service.logger.error("accepting pauses", metadata: ["error": "\(error)"])
+        service.logger.error("accepting pauses", metadata: ["reason": "\(reason)"])
     }
 }
 

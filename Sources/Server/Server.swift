@@ -60,7 +60,8 @@ public final class Server: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(service))
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptPauseHandler(service, limit: service.options.acceptLimit))
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -12,6 +12,9 @@ public struct ServerOptions: Hashable, Sendable {
     public var payloadBytes = 1 << 20
     /// How many connections there may be; more are told BUSY and closed.
     public var connectionLimit = 10_000
+    /// How many connections are accepted at a time, so that descriptors are left for the logs;
+    /// more wait in the kernel's queue until one ends. Nil accepts while there are descriptors.
+    public var acceptLimit: Int?
     /// What clients have to show with HELLO; nil lets everybody in.
     public var token: [UInt8]?
     /// How long a connection may go without its first whole command.

@@ -97,8 +97,10 @@ private final class Running: Sendable {
                 settings.dataDirectory, options: settings.broker,
                 hostOptions: hostOptions(settings), events: { Running.note($0, logger) })
             let recovered = MonotonicClock.now()
+            var options = settings.server
+            options.acceptLimit = Running.acceptLimit
             let server = try Server(
-                broker, options: settings.server, metrics: settings.metrics, logger: logger)
+                broker, options: options, metrics: settings.metrics, logger: logger)
             state.withLock {
                 $0.broker = broker
                 $0.server = server
@@ -128,6 +130,13 @@ private final class Running: Sendable {
         let connections = min(settings.server.connectionLimit, limit / 2)
         options.openLogs = max(8, min(options.openLogs, (limit - connections - 64) / 3))
         return options
+    }
+
+    /// What connections may take of the descriptors: not the 24 that the process itself needs, nor
+    /// those without which no topic could be opened, however many clients there are.
+    private static var acceptLimit: Int {
+        let limit = Process.descriptorLimit
+        return max(1, limit - 24 - min(256, limit / 8))
     }
 
     /// False if it does not serve yet.

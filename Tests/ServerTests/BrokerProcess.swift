@@ -13,16 +13,20 @@ final class BrokerProcess {
 
     struct NotStarted: Error { let text: String }
 
-    /// Starts it and waits until it serves.
+    /// Starts it, with at most so many descriptors if that is given, and waits until it serves.
     init(
-        _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:]
+        _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:],
+        descriptors: Int? = nil
     ) throws {
         self.data = data
         errors =
             data.url.deletingLastPathComponent().path
             + "/errors-\(UInt64.random(in: 0...UInt64.max))"
+        let limited = descriptors.map { ["/bin/sh", "-c", "ulimit -n \($0); exec \"$@\"", "sh"] }
         process = try ChildProcess(
-            [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"] + arguments,
+            (limited ?? [])
+                + [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"]
+                + arguments,
             environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
             error: .file(errors))
         var text = ""

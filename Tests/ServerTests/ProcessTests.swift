@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import WALTestSupport
 
 /// prlimit(2), which the Glibc module does not show.
 private func limitDescriptors(of process: Int32, to count: UInt) -> Bool {
@@ -252,6 +253,25 @@ struct ProcessTests {
         // Pauses of 5, 10, 20, 40, 80 and 160 ms lie between the first and the seventh.
         #expect(DispatchTime.now().uptimeNanoseconds - begin > 300_000_000)
         #expect(broker.log.components(separatedBy: "accepting pauses").count == 2)
+        for client in waiting { client.close() }
+        #expect(try broker.client().isQuiet())
+    }
+
+    @Test("however many clients there are, descriptors are left to make topics and to read them")
+    func descriptorsForTopics() throws {
+        let broker = try BrokerProcess(try DataFolder(), descriptors: 80)
+        let served = try broker.client()
+        #expect(try served.isQuiet())
+        let waiting = try (0..<100).map { _ in try broker.client() }
+        let reason = "all descriptors but those kept for topics"
+        try #require(comesTrue { broker.log.contains(reason) })
+        for round in 0..<2 {
+            for topic in 0..<30 {
+                #expect(try served.publish("t\(topic)", "x") == "OK \(round)")
+            }
+        }
+        #expect(try served.command("SUB t0 c") == "OK 0")
+        #expect(try served.message().id == 0)
         for client in waiting { client.close() }
         #expect(try broker.client().isQuiet())
     }
