@@ -1,4 +1,5 @@
 public import DataDirectory
+internal import Synchronization
 public import SystemPackage
 public import WAL
 
@@ -23,6 +24,15 @@ struct BrokerShared: Sendable {
     let keepers: WorkPool
     let timekeeper: Timekeeper
     let events: @Sendable (BrokerEvent) -> Void
+    let tickets = Tickets()
+}
+
+/// Tells publishes that wait for another one of their key apart: over all topics, since a connection
+/// may wait in several.
+final class Tickets: Sendable {
+    private let count = Atomic<UInt64>(0)
+
+    func next() -> UInt64 { count.wrappingAdd(1, ordering: .relaxed).oldValue }
 }
 
 /// Why a broker did not start.

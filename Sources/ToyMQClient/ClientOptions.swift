@@ -22,6 +22,9 @@ public struct ClientOptions: Hashable, Sendable {
     public var keepAlive = Duration.seconds(15)
     /// What happens when there is no connection.
     public var reconnect = Reconnect()
+    /// The IP addresses of `host`, for who knows them already; nil asks for them. All are tried, the
+    /// next one when the one before refuses or does not answer at once.
+    public var addresses: [String]?
 
     /// A broker at this address, with the defaults.
     public init(host: String = "127.0.0.1", port: Int = 6789) {

@@ -60,9 +60,12 @@ public struct CommandParser: Hashable, Sendable {
         var fields = Fields(bytes, content.lowerBound, content.upperBound)
         let verb = fields.next()
         if takesOnlyHello {
-            guard let verb, bytes.holds("HELLO", at: verb) else {
-                return .outOfStep(Refusal(.authentication, "say HELLO 2 AUTH <token> first"))
-            }
+            let refusal = Refusal(.authentication, "say HELLO 2 AUTH <token> first")
+            guard let verb, bytes.holds("HELLO", at: verb) else { return .outOfStep(refusal) }
+            let step = CommandParser.hello(bytes, fields, next)
+            // Nor is a HELLO that is not understood waited behind.
+            if case .refused = step { return .outOfStep(refusal) }
+            return step
         }
         guard let verb else { return .refused(Refusal(.invalid, "an empty line"), bytes: next) }
         let result: Result<Command, Refusal>

@@ -49,7 +49,10 @@ enum LineScan {
         let stop = min(bytes.count, limit + 2)
         var index = searched
         while index < stop, bytes[index] != UInt8(ascii: "\n") { index += 1 }
-        guard index < stop else { return stop == limit + 2 ? .tooLong : .incomplete }
+        guard index < stop else {
+            let mayEnd = stop <= limit || stop == limit + 1 && bytes[limit] == UInt8(ascii: "\r")
+            return mayEnd ? .incomplete : .tooLong
+        }
         var end = index
         if end > 0, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
         return end > limit ? .tooLong : .line(content: 0..<end, next: index + 1)

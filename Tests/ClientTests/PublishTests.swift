@@ -18,6 +18,25 @@ import ToyMQClient
         }
     }
 
+    @Test func aNameIsTriedAtEachOfItsAddresses() async throws {
+        let broker = try TestBroker()
+        var options = broker.options
+        options.host = "broker"
+        options.reconnect.attempts = 1
+        for addresses in [["127.0.0.2", "127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1"]] {
+            options.addresses = addresses
+            try await ToyMQClient.with(options) { client in
+                _ = try await client.publish(Message("x"), to: "t")
+            }
+        }
+        options.addresses = ["127.0.0.2", "127.0.0.3"]
+        await ToyMQClient.with(options) { client in
+            _ = await #expect(throws: ClientError.self) {
+                _ = try await client.publish(Message("x"), to: "t")
+            }
+        }
+    }
+
     @Test func aKeyThatIsKnownGivesTheFirstID() async throws {
         let broker = try TestBroker()
         try await ToyMQClient.with(broker.options) { client in

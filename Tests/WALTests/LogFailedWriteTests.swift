@@ -273,6 +273,32 @@ import WALTestSupport
         }
     }
 
+    @Test func whoAppendsAgainWheneverItFailedIsStillServedWhenTheDiskIsWell() throws {
+        // More failures than a committer makes commits before others have their turn.
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let failures = Observed(0)
+        let ids = Observed<[UInt64]>([])
+        @Sendable func append(_ number: Int) {
+            let text = Array("\(number)".utf8)
+            try? log.append(Message(payload: text.span.bytes)) { result in
+                if case .success(let id) = result { return ids.update { $0.append(id.rawValue) } }
+                failures.update { $0 += 1 }
+                append(number + 1)
+            }
+        }
+        fixture.disk.follow { call in
+            call.operation == .write && failures.value < 300 ? .fail(.noSpace) : nil
+        }
+        append(0)
+        fixture.host.runAll()
+        #expect(failures.value == 300)
+        #expect(ids.value == [0])
+        #expect(try log.append(TestMessage("later")) == 1)
+        #expect(try log.texts() == ["300", "later"])
+        try log.close()
+    }
+
     @Test func aMarkThatWasThereBeforeAFailedWriteIsNotWrittenTwice() throws {
         let fixture = LogFixture()
         let log = try fixture.open()

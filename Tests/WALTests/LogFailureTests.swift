@@ -181,6 +181,29 @@ import WALTestSupport
         fixture.host.shutdown()
     }
 
+    @Test func closingItOnceMoreWhileTheFirstOneMeetsTheFailureHasNothingToWaitFor() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let second = Observed<OwnedThread?>(nil)
+        let isClosed = Event()
+        try log.append(Message(payload: RawSpan(of: [1]))) { _ in
+            // The log is poisoned by now, and the first one who closes it waits for this thread.
+            second.update {
+                $0 = OwnedThread {
+                    try? log.close()
+                    isClosed.fire()
+                }
+            }
+            #expect(isClosed.wait())
+        }
+        fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        #expect(throws: LogError.self) { try log.close() }
+        fixture.disk.follow(nil)
+        second.value?.join()
+        #expect(fixture.disk.descriptors == 0)
+        #expect(try fixture.open().durable.isEmpty)
+    }
+
     @Test func aSyncThatFailsOnOpeningIsAnErrorAndTheNextOpeningForcesEverythingAgain() throws {
         // A killed process has left a commit that no later frame proves durable.
         var segment = SegmentBuilder()

@@ -88,6 +88,41 @@ import WALTestSupport
         #expect(try fixture.disk.afterPowerLoss().examine().durableBelow == 1)
     }
 
+    @Test func aLogThatWasKilledBeforeItsMarkGetsItWhenItIsLeftAloneAfterOpening() throws {
+        let killed = LogFixture()
+        try killed.open().append(TestMessage("0"))
+        let fixture = LogFixture(disk: killed.disk.afterPowerLoss())
+        let log = try fixture.open()
+        #expect(layout(fixture.bytes()) == "m 0")
+        #expect(fixture.host.step())
+        #expect(layout(fixture.bytes()) == "m 0 m")
+        #expect(!fixture.host.step())
+        #expect(try log.append(TestMessage("1")) == 1)
+        try log.close()
+        #expect(layout(fixture.bytes()) == "m 0 m 1 m")
+    }
+
+    @Test func whileACommitIsUnderWayTheLookAtAnIdleLogIsPutOffToItsEnd() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        try log.append(TestMessage("0"))
+        let gate = Gate()
+        fixture.disk.follow { call in
+            if call.operation == .sync { gate.pass() }
+            return nil
+        }
+        let appender = OwnedThread { _ = try? log.append(TestMessage("1")) }
+        #expect(gate.waitForVisitor())
+        // It is due, and cannot be decided; looking again at once would take a core for as long as
+        // the sync takes.
+        fixture.host.runAll()
+        gate.open()
+        appender.join()
+        fixture.host.runAll()
+        #expect(layout(fixture.bytes()) == "m 0 1 m")
+        try log.close()
+    }
+
     @Test func whatComesBehindAnIdleMarkGoesOnFromIt() throws {
         let fixture = LogFixture()
         let log = try fixture.open()

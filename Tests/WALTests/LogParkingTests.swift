@@ -78,6 +78,9 @@ import WALTestSupport
         #expect(ended.wait(120) { $0 == 4 })
         threads.forEach { $0.join() }
         #expect(failures.value.isEmpty)
+        // None that holds its directory has been forgotten: it could never be parked again.
+        let locks = disk.state.withLock { $0.locks.count }
+        #expect(host.registry.withLock { $0.holding.count } == locks)
         for log in logs {
             #expect(log.durable.upperBound == MessageID(160))
             try log.close()
@@ -223,6 +226,29 @@ import WALTestSupport
             fixture.disk.follow(nil)
             try log.close()
             #expect(try fixture.disk.examine().verdict == .clean)
+        }
+    }
+
+    @Test func aParkedLogWithAMarkThatNothingForcedGoesOnWhenThereAreDescriptorsAgain() throws {
+        for errno in [Errno.tooManyOpenFiles, .ioError] {
+            let disk = MemoryDisk()
+            let host = LogHost.on(disk) { $0.openLogs = 1 }
+            let log = try Log.open(directory(0), host: host)
+            try log.append(TestMessage("before"))
+            host.runAll()
+            let other = try Log.open(directory(1), host: host)
+            #expect(!disk.state.withLock { $0.locks.contains(2) }, "parked, behind its idle mark")
+            disk.follow { [.open, .lock].contains($0.operation) ? .fail(errno) : nil }
+            for _ in 0..<2 {
+                #expect(throws: LogError.self) { try log.append(TestMessage("nowhere")) }
+            }
+            disk.follow(nil)
+            #expect(try log.append(TestMessage("after")) == 1)
+            #expect(try log.texts() == ["before", "after"])
+            try log.close()
+            try other.close()
+            let again = try Log.open(directory(0), host: .on(disk.afterPowerLoss()))
+            #expect(try again.texts() == ["before", "after"])
         }
     }
 }

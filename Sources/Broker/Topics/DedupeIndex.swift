@@ -22,6 +22,8 @@ struct DedupeIndex {
     private var entries: [[UInt8]: Entry] = [:]
     /// Keys in the order of appending, some of which may have failed and gone since.
     private var order: Deque<(key: [UInt8], serial: UInt64)> = []
+    /// How many of them have gone.
+    private var gone = 0
     private var nextSerial: UInt64 = 0
     let capacity: Int
 
@@ -42,7 +44,9 @@ struct DedupeIndex {
     mutating func recover(_ key: [UInt8], _ id: MessageID) { insert(key, .durable(id)) }
 
     private mutating func insert(_ key: [UInt8], _ known: Known) {
-        entries[key] = Entry(serial: nextSerial, known: known)
+        if entries.updateValue(Entry(serial: nextSerial, known: known), forKey: key) != nil {
+            gone += 1
+        }
         order.append((key, nextSerial))
         nextSerial += 1
         evict()
@@ -51,16 +55,23 @@ struct DedupeIndex {
     /// Forgets the oldest, but nothing that is being appended: whoever published it twice has to be
     /// told how that ended.
     private mutating func evict() {
-        while entries.count > capacity || order.count > 2 * capacity + 1024,
-            let oldest = order.first
-        {
-            let entry = entries[oldest.key]
-            if let entry, entry.serial == oldest.serial {
+        while entries.count > capacity, let oldest = order.first {
+            if let entry = entries[oldest.key], entry.serial == oldest.serial {
                 if case .staged = entry.known { return }
                 entries[oldest.key] = nil
+            } else {
+                gone -= 1
             }
             order.removeFirst()
         }
+        compact()
+    }
+
+    /// On a full disk any number of keys may fail; that must not cost memory, nor one that is known.
+    private mutating func compact() {
+        guard gone > 1024, gone > order.count / 2 else { return }
+        order.removeAll { entries[$0.key]?.serial != $0.serial }
+        gone = 0
     }
 
     /// The message of a key is durable.
@@ -74,5 +85,7 @@ struct DedupeIndex {
     mutating func fail(_ key: [UInt8], _ serial: UInt64) {
         guard entries[key]?.serial == serial else { return }
         entries[key] = nil
+        gone += 1
+        compact()
     }
 }

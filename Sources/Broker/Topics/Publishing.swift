@@ -68,6 +68,8 @@ final class Told: @unchecked Sendable {
         let tag: UInt64
         let count: Int
         let result: Result<MessageID, LogError>
+
+        var failed: Bool { if case .failure = result { true } else { false } }
     }
 
     var runs: [Run] = []

@@ -21,7 +21,6 @@ public final class Topic: Sendable {
         var dedupe: DedupeIndex
         var staged = Staged()
         var ports: [ObjectIdentifier: PublishPort] = [:]
-        var nextTicket: UInt64 = 0
         /// What offsets.json said, and what it will say of consumers that nobody was since.
         var offsets: Offsets
         var consumers: [ConsumerID: Consumer] = [:]
@@ -34,6 +33,8 @@ public final class Topic: Sendable {
         /// Callers that wait until it has been opened again.
         var reopening: [@Sendable () -> Void]?
         var reopenDelay: UInt64
+        /// What people are to be told once the lock is not held.
+        var news: [BrokerEvent] = []
     }
 
     let name: TopicName
@@ -94,7 +95,7 @@ public final class Topic: Sendable {
     public func publish(
         _ payload: RawSpan, headers: [MessageHeader], port: PublishPort, tag: UInt64
     ) -> PublishOutcome {
-        state.withLock { state in
+        let result = state.withLock { state -> PublishOutcome in
             guard case .open(let log) = state.phase else { return outcome(state.phase) }
             do throws(LogError) {
                 try log.append(
@@ -105,19 +106,20 @@ public final class Topic: Sendable {
             state.staged.addUnkeyed()
             return .staged
         }
+        if case .refused = result { tellNews() }
+        return result
     }
 
     /// Appends a message with a key, unless the key is known.
     public func publish(
         _ payload: RawSpan, key: [UInt8], headers: [MessageHeader], port: PublishPort, tag: UInt64
     ) -> PublishOutcome {
-        state.withLock { state in
+        let result = state.withLock { state -> PublishOutcome in
             guard case .open(let log) = state.phase else { return outcome(state.phase) }
             switch state.dedupe[key] {
             case .durable(let id): return .duplicate(id)
             case .staged(let serial):
-                let ticket = state.nextTicket
-                state.nextTicket += 1
+                let ticket = shared.tickets.next()
                 state.staged.waiters[serial, default: []].append(
                     Staged.Waiter(receiver: port.receiver, tag: tag, ticket: ticket))
                 return .waits(ticket: ticket)
@@ -134,6 +136,8 @@ public final class Topic: Sendable {
             state.staged.add(key, serial: state.dedupe.stage(key))
             return .staged
         }
+        if case .refused = result { tellNews() }
+        return result
     }
 
     /// What comes of a publish into a topic that is not open.
@@ -161,10 +165,19 @@ public final class Topic: Sendable {
             let failed = BrokerError.failed(name, "\(error)")
             if case .open(let log) = state.phase {
                 state.phase = Topic.phase(after: failed, log, state.reopenDelay)
-                shared.events(.topicFailed(name, "\(error)"))
+                state.news.append(.topicFailed(name, "\(error)"))
             }
             return failed
         }
+    }
+
+    /// Whoever hears of it may ask the topic, or wait for the terminal that it writes to.
+    private func tellNews() {
+        let news = state.withLock { state in
+            defer { state.news = [] }
+            return state.news
+        }
+        for event in news { shared.events(event) }
     }
 
     /// Has what was published written. Does not block.
@@ -200,6 +213,7 @@ public final class Topic: Sendable {
             }
             return (results, settled)
         }
+        if runs.contains(where: \.failed) { tellNews() }
         tell(settled)
         if runs.allSatisfy({ $0.port === runs[0].port }) {
             runs[0].port.receiver.settled(topic: self, runs: results)

@@ -38,16 +38,16 @@ extension ConnectionHandler {
     // MARK: HELLO
 
     private func hello(_ token: [UInt8]?) {
+        guard isFirstCommand else {
+            answer(Refusal(.hello, "HELLO comes first"))
+            return
+        }
         if let expected = service.options.token {
             guard let token, isSame(token, expected) else {
                 note("closing: no token, or a wrong one")
                 finish(with: Refusal(.authentication, "no token, or not the right one"))
                 return
             }
-        }
-        guard isFirstCommand else {
-            answer(Refusal(.hello, "HELLO comes first"))
-            return
         }
         parser.takesOnlyHello = false
         hasSaidHello = true

@@ -56,6 +56,23 @@ extension ConnectionHandler {
             context.close(promise: nil)
             return
         }
+        awaitDelivery()
+    }
+
+    /// When the client has everything, it gets a while to close its side. Until then it may take its
+    /// time: closing now could lose what it has not read.
+    private func awaitDelivery() {
+        guard case .draining = phase, isWritten, !isDelivered, let context else { return }
+        guard !hasUnsentAnswers else {
+            // The sweep looks again, but not often enough for a broker that stops.
+            if loop.isStopping {
+                context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(5)) {
+                    self.awaitDelivery()
+                }
+            }
+            return
+        }
+        isDelivered = true
         let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
         phase = .draining(until: MonotonicClock.now() + timeout)
         guard loop.isStopping else { return }
@@ -66,9 +83,10 @@ extension ConnectionHandler {
 
     /// The broker stops: what was taken is answered, nothing more is taken.
     func stop() {
-        if case .draining = phase, isWritten { context?.close(promise: nil) }
+        if isDelivered { context?.close(promise: nil) }
+        awaitDelivery()
         guard case .open = phase else { return }
-        if answers.isEmpty, output.readableBytes == 0 {
+        if answers.isEmpty, output.readableBytes == 0, !hasUnsentAnswers {
             // Nothing to wait for.
             phase = .finishing
             hasEnded = true
@@ -97,8 +115,9 @@ extension ConnectionHandler {
         let options = service.options
         switch phase {
         case .open:
-            // Whoever waits for an answer or for messages is not idle.
-            guard stall == nil, answers.isEmpty else { return }
+            // Whoever waits for an answer or for messages is not idle, nor is it late with what
+            // nobody reads.
+            guard mayRead, answers.isEmpty else { return }
             if isFirstCommand, isOver(options.handshakeTimeout, since: openedAt, now) {
                 timeOut("no command in \(options.handshakeTimeout / 1_000_000) ms")
             } else if pending.readableBytes > 0, isOver(options.frameTimeout, since: lastRead, now)
@@ -108,7 +127,12 @@ extension ConnectionHandler {
             } else if feed == nil, isOver(options.idleTimeout, since: lastRead, now) {
                 timeOut("idle for \(options.idleTimeout / 1_000_000) ms")
             }
-        case .draining(let until): if now >= until { context?.close(promise: nil) }
+        case .draining(let until):
+            if now >= until {
+                context?.close(promise: nil)
+            } else if !loop.isStopping {
+                awaitDelivery()
+            }
         case .finishing, .closed: return
         }
     }

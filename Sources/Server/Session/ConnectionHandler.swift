@@ -80,6 +80,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var isWritable = true
     /// Everything is with the kernel.
     var isWritten = false
+    /// And the client's kernel has said that it has all answers.
+    var isDelivered = false
+    /// Bytes that the channel or the socket was given, and how many of them end in the last answer:
+    /// behind it are only deliveries.
+    private var givenBytes: UInt64 = 0
+    private var answerEnd: UInt64 = 0
     /// How long a client may take to read its last answers, in nanoseconds.
     static let longestFlush: UInt64 = 300_000_000_000
 
@@ -170,7 +176,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if mayRead { context.read() } else { hasPendingRead = true }
     }
 
-    private var mayRead: Bool {
+    var mayRead: Bool {
         switch phase {
         case .open: return stall == nil && isWritable
         case .finishing: return false
@@ -182,6 +188,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func readAgain() {
         guard hasPendingRead, mayRead, let context else { return }
         hasPendingRead = false
+        // What has come meanwhile was not late.
+        lastRead = loop.now
         context.read()
     }
 
@@ -346,7 +354,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         else { return false }
         encode(.durable(first: first.rawValue, count: count))
         let taken = direct.write(loop.scratch)
-        service.counters.bytesOut.add(taken)
+        given(taken)
+        answerEnd = givenBytes
         if taken < loop.scratch.count {
             output.writeBytes(loop.scratch[taken...])
             flush()
@@ -374,9 +383,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
+        answerEnd = givenBytes + UInt64(output.readableBytes)
         if let direct, mayWriteDirectly(context) {
             let taken = direct.write(output)
-            service.counters.bytesOut.add(taken)
+            given(taken)
             output.moveReaderIndex(forwardBy: taken)
             guard output.readableBytes > 0 else { return }
         }
@@ -389,13 +399,29 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func mayWriteDirectly(_ context: ChannelHandlerContext) -> Bool {
         guard feed == nil, !hasWritten else { return false }
         guard mayBeQueued else { return true }
-        mayBeQueued =
-            (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 1 > 0
+        mayBeQueued = queuedBytes(context) > 0
         return !mayBeQueued
     }
 
+    private func queuedBytes(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 1
+    }
+
+    /// Whether the client's kernel has not confirmed all answers yet. A connection that is closed
+    /// while the client still sends is reset, and they may be lost.
+    var hasUnsentAnswers: Bool {
+        guard let context else { return false }
+        let unsent = UInt64(queuedBytes(context) + (direct?.unconfirmedBytes ?? 0))
+        return answerEnd + unsent > givenBytes
+    }
+
+    private func given(_ count: Int) {
+        service.counters.bytesOut.add(count)
+        givenBytes += UInt64(count)
+    }
+
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
-        service.counters.bytesOut.add(buffer.readableBytes)
+        given(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
         mayBeQueued = true

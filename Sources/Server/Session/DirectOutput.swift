@@ -26,6 +26,13 @@ struct DirectOutput {
     /// Gives how many bytes the kernel has taken, as the other one does.
     func write(_ bytes: [UInt8]) -> Int { write(bytes.span.bytes) }
 
+    /// Bytes that were written and that the other side has not confirmed, the end of the stream as one
+    /// of them: SIOCOUTQ of tcp(7). 0 if the kernel does not say.
+    var unconfirmedBytes: Int {
+        var count: CInt = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+    }
+
     private func write(_ bytes: RawSpan) -> Int {
         bytes.withUnsafeBytes { raw in
             while true {

@@ -100,29 +100,27 @@ final class Link: ConnectionUser {
     private func connect() {
         phase = .connecting
         refusal = nil
-        let handler = NIOLoopBound(Connection(self), eventLoop: loop)
-        let timeout = TimeAmount(options.connectTimeout)
+        // A name may have several addresses, which are tried beside each other: only the channel that
+        // came about gets a handler, and is read from that moment on.
         ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
+            .resolver(options.addresses.map { FixedResolver(loop, $0) })
+            .connectTimeout(TimeAmount(options.connectTimeout))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(handler.value)
-                }
-            }
+            .channelOption(.autoRead, value: false)
             .connect(host: options.host, port: options.port)
             .assumeIsolated()
-            .whenComplete { result in
-                switch result {
-                case .success: self.connected(handler.value)
-                case .failure(let error): self.notConnected("\(Link.text(error))")
-                }
+            .flatMapThrowing { channel in
+                let connection = Connection(self)
+                try channel.pipeline.syncOperations.addHandler(connection)
+                self.connected(connection)
+                try? channel.syncOptions?.setOption(.autoRead, value: true)
             }
+            .whenFailure { error in self.notConnected("\(Link.text(error))") }
     }
 
     private func connected(_ connection: Connection) {
         guard case .connecting = phase else {
-            if case .closed = phase { connection.close("closed") }
+            connection.close("closed")
             return
         }
         phase = .greeting(connection)
@@ -248,4 +246,32 @@ final class Link: ConnectionUser {
         }
         return "\(error)"
     }
+}
+
+/// Knows the addresses of a name already.
+private final class FixedResolver: Resolver, Sendable {
+    private let loop: any EventLoop
+    private let addresses: [String]
+
+    init(_ loop: any EventLoop, _ addresses: [String]) {
+        self.loop = loop
+        self.addresses = addresses
+    }
+
+    private func found(_ port: Int, isV6: Bool) -> EventLoopFuture<[SocketAddress]> {
+        loop.makeCompletedFuture {
+            try addresses.filter { $0.contains(":") == isV6 }
+                .map { try SocketAddress(ipAddress: $0, port: port) }
+        }
+    }
+
+    func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        found(port, isV6: false)
+    }
+
+    func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        found(port, isV6: true)
+    }
+
+    func cancelQueries() {}
 }

@@ -13,7 +13,8 @@ extension LogCore {
             guard let (batch, writer) = next else { return }
             let goesOn = turn < LogCore.commitsPerTurn
             guard let done = commit(batch, writer, takesNext: goesOn) else {
-                next = takeBatch()
+                // Not on the last turn: what is taken has to be committed.
+                next = goesOn ? takeBatch() : nil
                 continue
             }
             if let batch = done.next {
@@ -184,8 +185,9 @@ extension LogCore {
     /// out again: nobody was told of them and no reader has seen them.
     private func reset(_ state: inout State, to writer: SegmentWriter) {
         state.nextID = state.durableNextID
-        state.nextPosition = writer.durablePosition
-        state.segmentFill = writer.durableEnd
+        // A mark that nothing forced is still there if the file could not be opened to write to it.
+        state.nextPosition = writer.segment.base &+ writer.writtenEnd
+        state.segmentFill = writer.writtenEnd
         state.needsSegment = writer.needsSegment
         state.pendingBytes = 0
         if writer.segment !== state.segments.last?.segment {
@@ -208,6 +210,16 @@ extension LogCore {
         state.segmentFill += UInt64(FrameLayout.smallestFrame)
     }
 
+    /// The log has just been opened, and may have been killed before it had a mark: if it is left
+    /// alone, it gets that now.
+    func watchFromOpening() {
+        let idleFrom = state.withLock { state in
+            state.lastCommit = System.monotonic()
+            return startIdleWatch(&state)
+        }
+        if let idleFrom { host.watchIdle(self, deadline: idleFrom) }
+    }
+
     /// The log was idle when the watch began. If it still is, it gets a mark, so that its last
     /// commit has a witness.
     func idleDeadlinePassed(now: UInt64) {
@@ -215,10 +227,10 @@ extension LogCore {
         let next = state.withLock { state -> Next in
             guard case .open = state.phase else { return .nothing }
             let deadline = idleDeadline(state)
-            guard let writer = state.writer, state.pending.isEmpty, deadline <= now else {
-                return .again(max(deadline, now))
-            }
+            guard deadline <= now else { return .again(deadline) }
             state.isWatchedForIdle = false
+            // Whoever has the writer, or commits what waits, begins a new watch when done.
+            guard let writer = state.writer, state.pending.isEmpty else { return .nothing }
             guard !writer.endsInMark, writer.file != nil, !writer.needsSegment else {
                 return .nothing
             }

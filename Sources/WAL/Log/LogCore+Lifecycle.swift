@@ -32,6 +32,7 @@ extension LogCore {
                 state.parked = status
                 return state.lock.take()
             }?.release()
+            host.registry.withLock { $0.remove(self) }
         }
         handBack(writer)
         return status != nil
@@ -114,15 +115,27 @@ extension LogCore {
     /// Commits what was staged, writes a mark, cuts the file to its last frame, forces it, and
     /// gives up the directory. Blocks.
     func close() throws(LogError) {
-        let wasOpen = state.withLock { state -> Bool in
-            guard case .open = state.phase else { return false }
-            state.phase = .closing
-            return true
+        enum Way { case orderly, afterFailure, none }
+        let way = state.withLock { state -> Way in
+            // A failure while the first one waits changes the phase, not who takes the writer away.
+            guard !state.hasCloser else { return .none }
+            state.hasCloser = true
+            switch state.phase {
+            case .open:
+                state.phase = .closing
+                return .orderly
+            case .poisoned, .takenOver: return .afterFailure
+            case .closing, .closed: return .none
+            }
         }
-        if !wasOpen {
-            try closeFailed()
-            return
+        switch way {
+        case .none: return
+        case .afterFailure: return closeFailed()
+        case .orderly: try closeOrderly()
         }
+    }
+
+    private func closeOrderly() throws(LogError) {
         var writer = drain()
         host.registry.withLock { $0.remove(self) }
         // A commit that failed for good on the way: nothing is tried again on that descriptor.
@@ -177,17 +190,9 @@ extension LogCore {
         _ = state.wait { $0.writer != nil && !$0.isTelling ? true : nil }
     }
 
-    private func closeFailed() throws(LogError) {
-        // Whoever met the failure may still have the writer, and puts it back. Nil: somebody
-        // else is closing, or has closed.
-        let taken = state.wait { state -> SegmentWriter?? in
-            switch state.phase {
-            case .poisoned, .takenOver:
-                state.isTelling ? nil : state.writer.take().map { .some($0) }
-            case .open, .closing, .closed: .some(nil)
-            }
-        }
-        guard var writer = taken else { return }
+    private func closeFailed() {
+        // Whoever met the failure may still have the writer, and puts it back.
+        var writer = state.wait { $0.isTelling ? nil : $0.writer.take() }
         host.registry.withLock { $0.remove(self) }
         release(&writer)
     }

@@ -14,6 +14,8 @@ final class LogCore: Sendable {
 
     struct State {
         var phase = Phase.open
+        /// Somebody closes it, or has: takes the writer for good. Others who close have nothing to do.
+        var hasCloser = false
         /// The writer; nil while a commit runs. Invariant: whoever took it puts it back, and only
         /// the one who has it touches the file or starts a commit.
         var writer: SegmentWriter?

@@ -105,7 +105,7 @@ public final class LogHost: Sendable {
     func watchIdle(_ log: LogCore, deadline: UInt64) {
         let isFirst = queue.withLock { schedule in
             if schedule.hasEnded { return false }
-            schedule.idle.insert(log, deadline)
+            schedule.idle.insert(WeakLog(log: log), deadline)
             return schedule.idle.first?.deadline == deadline
         }
         // Only the first deadline matters to a thread that waits.
@@ -147,8 +147,8 @@ struct CommitSchedule: Sendable {
     var idleThreads = 0
     /// Logs with something to commit, each at most once.
     var ready = Fifo<LogCore>()
-    /// Logs to look at when they have been idle.
-    var idle = DeadlineHeap<LogCore>()
+    /// Logs to look at when they have been idle, if somebody still has them.
+    var idle = DeadlineHeap<WeakLog>()
     /// Threads end when they have done what is scheduled.
     var isStopping = false
     /// No thread is left.
@@ -173,20 +173,21 @@ struct CommitSchedule: Sendable {
         if isStopping { return .some(nil) }
         if let next = idle.first, next.deadline <= now {
             idle.removeFirst()
-            let work: @Sendable () -> Void = { next.item.idleDeadlinePassed(now: now) }
+            let work: @Sendable () -> Void = { next.item.log?.idleDeadlinePassed(now: now) }
             return work
         }
         return nil
     }
 }
 
+/// A log that whoever opened it may have let go of.
+struct WeakLog: Sendable { weak var log: LogCore? }
+
 /// Which logs hold descriptors.
 struct LogRegistry: Sendable {
     /// Logs that hold descriptors, by when they were last used.
     var holding: [ObjectIdentifier: (log: WeakLog, used: UInt64)] = [:]
     private var clock: UInt64 = 0
-
-    struct WeakLog: Sendable { weak var log: LogCore? }
 
     mutating func touch(_ log: LogCore) {
         clock += 1
@@ -234,10 +235,7 @@ extension LogHost {
     private func park(_ count: Int, but log: LogCore?) -> Int {
         let candidates = registry.withLock { $0.oldest(count, but: log) }
         var parked = 0
-        for candidate in candidates where candidate.park() {
-            registry.withLock { $0.remove(candidate) }
-            parked += 1
-        }
+        for candidate in candidates where candidate.park() { parked += 1 }
         return parked
     }
 }

@@ -179,6 +179,7 @@ struct Opening {
             bytesChecked: builder.bytes, bytesRewritten: active.rewritten)
         let core = makeCore(found, segments, active, lock)
         host.tookDescriptors(core)
+        core.watchFromOpening()
         return (core, report)
     }
 
