@@ -54,6 +54,47 @@ struct PublishingTests {
         #expect(try again.publish("b", key: "b", to: reopened) == .durable(5))
     }
 
+    @Test("however many keys fail on a full disk, those that are durable stay known")
+    func failedKeys() throws {
+        let bench = try Bench { $0.dedupeWindow = 8 }
+        defer { bench.broker.close() }
+        let topic = try bench.topic()
+        let known = (0..<8).map { "known \($0)" }
+        for key in known { _ = try bench.publish(key, key: key, to: topic) }
+        bench.disk.follow { $0.operation == .write ? .fail(.noSpace) : nil }
+        for round in 0..<30 {
+            let failing = (0..<100).map { ("x", "\(round)/\($0)" as String?) }
+            let told = try bench.publish(failing, to: topic)
+            #expect(told.allSatisfy { if case .failed = $0 { true } else { false } })
+        }
+        bench.disk.follow(nil)
+        for (id, key) in known.enumerated() {
+            #expect(try bench.publish(key, key: key, to: topic) == .duplicate(UInt64(id)))
+        }
+        #expect(try bench.publish("x", key: "0/0", to: topic) == .durable(8))
+        #expect(try bench.publish("x", key: known[0], to: topic) == .durable(9), "pushed out by it")
+    }
+
+    @Test("whoever is told of a failed topic may ask that topic")
+    func eventsWithoutLocks() throws {
+        let asked = Observed<[String]>([])
+        let broker = Observed<Broker?>(nil)
+        let bench = try Bench { _ in
+        } events: { event in
+            guard case .topicFailed(let name, _) = event else { return }
+            let facts = broker.value?.topic(name)?.facts
+            asked.update { $0.append(facts == nil ? "nobody" : name.text) }
+        }
+        defer { bench.broker.close() }
+        broker.update { $0 = bench.broker }
+        let topic = try bench.topic()
+        bench.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        _ = try bench.publish("x", to: topic)
+        #expect(asked.wait { $0 == ["t"] })
+        bench.disk.follow(nil)
+        broker.update { $0 = nil }
+    }
+
     @Test("a duplicate of a key that waits for the disk is answered when that is durable")
     func concurrentDuplicates() throws {
         let bench = try Bench()

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import WAL
 import WALTestSupport
 
 /// prlimit(2), which the Glibc module does not show.
@@ -32,6 +33,33 @@ struct ProcessTests {
         // for as long as the --shutdown-timeout of 10 s.
         #expect(milliseconds < 5000)
         #expect(try clients[3].isClosed())
+    }
+
+    @Test("what was taken before SIGTERM is answered, however slowly the client reads")
+    func slowReaderAtStop() throws {
+        let data = try DataFolder()
+        var broker = try BrokerProcess(data)
+        let slow = try RawClient(port: broker.port, receiveBytes: 4096)
+        let sender = OwnedThread {
+            try? slow.send(String(repeating: "PUB t - 1\nx\n", count: 200_000))
+        }
+        let other = try broker.client()
+        while try other.count("published_total") < 20_000 {}
+        broker.signal(SIGTERM)
+        #expect(try other.isClosed())
+        var answers: UInt64 = 0
+        while let line = try? slow.line() {
+            guard line == "OK \(answers)" else {
+                Issue.record("\(line) instead of \(answers)")
+                break
+            }
+            answers += 1
+        }
+        #expect(broker.wait() == 0)
+        slow.close()
+        sender.join()
+        broker = try BrokerProcess(data)
+        #expect(try broker.client().publish("t", "y") == "OK \(answers)", "nothing unanswered")
     }
 
     @Test("a disk that hangs does not keep it from stopping within --shutdown-timeout")

@@ -205,13 +205,15 @@ struct SessionTests {
         let file = data.url.deletingLastPathComponent().appendingPathComponent("token")
         try Data("s3cret\n".utf8).write(to: file)
         let broker = try BrokerProcess(data, ["--auth-token-file", file.path])
-        for text in ["PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", ""] {
+        for text in ["PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", "HELLO 2 AUTH", "", "HELLO"] {
             let client = try broker.client()
-            #expect(try client.command(text).hasPrefix("ERR AUTH "), "\(text)")
+            let code = text == "HELLO" ? "HELLO" : "AUTH"
+            #expect(try client.command(text).hasPrefix("ERR \(code) "), "\(text)")
             #expect(try client.isClosed())
         }
         let client = try broker.client()
         #expect(try client.command("HELLO 2 AUTH s3cret") == "HELLO 2 OK")
+        #expect(try client.command("HELLO 2").hasPrefix("ERR HELLO "))
         #expect(try client.publish("t", "x") == "OK 0")
     }
 

@@ -159,8 +159,15 @@ struct CommandParserTests {
     @Test("a line of ten million bytes is given up after the limit")
     func endlessLine() {
         var listener = Listener()
-        listener.receive(Array(repeating: UInt8(ascii: "x"), count: 8194))
+        listener.receive(Array(repeating: UInt8(ascii: "x"), count: 8192))
+        #expect(listener.heard.isEmpty)
+        listener.receive([UInt8(ascii: "x")])
         #expect(listener.heard == [.closed(.invalid)])
+        var other = Listener()
+        other.receive(Array(repeating: UInt8(ascii: "x"), count: 8192) + [UInt8(ascii: "\r")])
+        #expect(other.heard.isEmpty, "a line of the largest size, but for its end")
+        other.receive([UInt8(ascii: "x")])
+        #expect(other.heard == [.closed(.invalid)])
     }
 
     @Test(
@@ -177,6 +184,8 @@ struct CommandParserTests {
         #expect(heard("HELLO 2 AUTH x\n", parser) == [.hello(token: "x"), .rest(.clean)])
         #expect(heard("PUB t - 1000000\n", parser) == [.closed(.authentication)])
         #expect(heard("\n", parser) == [.closed(.authentication)])
+        #expect(heard("HELLO 2 AUTH\n", parser) == [.closed(.authentication)])
+        #expect(heard("HELLO 2 AUTH a b\n", parser) == [.closed(.authentication)])
         #expect(heard("PING\n", parser) == [.closed(.authentication)])
     }
 

@@ -24,6 +24,9 @@ struct DedupeIndex {
     private var order: Deque<(key: [UInt8], serial: UInt64)> = []
     /// How many of them have gone.
     private var gone = 0
+    /// How many keys have a durable message: only those count, since what is being appended may fail
+    /// and must not push out what is known.
+    private var durable = 0
     private var nextSerial: UInt64 = 0
     let capacity: Int
 
@@ -41,30 +44,33 @@ struct DedupeIndex {
     }
 
     /// A key of the log that is being opened.
-    mutating func recover(_ key: [UInt8], _ id: MessageID) { insert(key, .durable(id)) }
-
-    private mutating func insert(_ key: [UInt8], _ known: Known) {
-        if entries.updateValue(Entry(serial: nextSerial, known: known), forKey: key) != nil {
-            gone += 1
-        }
-        order.append((key, nextSerial))
-        nextSerial += 1
+    mutating func recover(_ key: [UInt8], _ id: MessageID) {
+        insert(key, .durable(id))
+        durable += 1
         evict()
     }
 
-    /// Forgets the oldest, but nothing that is being appended: whoever published it twice has to be
-    /// told how that ended.
+    private mutating func insert(_ key: [UInt8], _ known: Known) {
+        let entry = Entry(serial: nextSerial, known: known)
+        if let before = entries.updateValue(entry, forKey: key) {
+            gone += 1
+            if case .durable = before.known { durable -= 1 }
+        }
+        order.append((key, nextSerial))
+        nextSerial += 1
+    }
+
+    /// Forgets the oldest. Those that are being appended are the newest, and stay: whoever published
+    /// one twice has to be told how that ended.
     private mutating func evict() {
-        while entries.count > capacity, let oldest = order.first {
-            if let entry = entries[oldest.key], entry.serial == oldest.serial {
-                if case .staged = entry.known { return }
+        while durable > capacity, let oldest = order.popFirst() {
+            if entries[oldest.key]?.serial == oldest.serial {
                 entries[oldest.key] = nil
+                durable -= 1
             } else {
                 gone -= 1
             }
-            order.removeFirst()
         }
-        compact()
     }
 
     /// On a full disk any number of keys may fail; that must not cost memory, nor one that is known.
@@ -78,7 +84,8 @@ struct DedupeIndex {
     mutating func settle(_ key: [UInt8], _ serial: UInt64, _ id: MessageID) {
         guard entries[key]?.serial == serial else { return }
         entries[key]?.known = .durable(id)
-        if entries.count > capacity { evict() }
+        durable += 1
+        if durable > capacity { evict() }
     }
 
     /// The message of a key was not written.

@@ -1,0 +1,97 @@
+import Foundation
+import Server
+import SystemPackage
+import Testing
+import WAL
+import WALTestSupport
+
+/// Answers that are late: because the disk is, or because the client does not read.
+@Suite("Answers that have to wait")
+struct AnswerTests {
+    private func disk() -> MemoryDisk {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        return disk
+    }
+
+    @Test(
+        "duplicates in two topics are told what came of their own topic's message",
+        arguments: [false, true])
+    func duplicatesInTwoTopics(fails: Bool) throws {
+        let disk = disk()
+        let local = try LocalServer(disk)
+        let client = try local.client()
+        for (topic, id) in [("a", 0), ("a", 1), ("b", 0)] {
+            #expect(try client.publish(topic, "x") == "OK \(id)")
+        }
+        let gate = Gate()
+        disk.follow { call in
+            guard call.operation == .write, call.path.string.contains("/a/") else { return nil }
+            gate.pass()
+            return fails ? .fail(.noSpace) : nil
+        }
+        let publish = ["a", "a", "b", "b"].map { "PUB \($0) k 1\nx\n" }
+        try client.send(publish.joined())
+        #expect(gate.waitForVisitor())
+        // The topic whose commit comes second is the one that was asked for first.
+        let other = try local.client()
+        #expect(try other.publish("b", "x", key: "k") == "DUP 1")
+        gate.open()
+        let answers = try client.lines(4)
+        #expect(answers[2...] == ["OK 1", "DUP 1"])
+        if fails {
+            #expect(answers[..<2].allSatisfy { $0.hasPrefix("ERR PUB_FAILED ") })
+        } else {
+            #expect(answers[..<2] == ["OK 2", "DUP 2"])
+        }
+        disk.follow(nil)
+        #expect(local.stop())
+    }
+
+    /// Waits until a connection that has half a command in it, made now, has been closed for that.
+    private func passFrameTimeout(_ local: LocalServer) throws {
+        let late = try local.client()
+        try late.send("PUB t - 10\nab")
+        #expect(try late.isClosed())
+    }
+
+    @Test("a client that has sent everything is not late because it has not read")
+    func notLate() throws {
+        let local = try LocalServer(disk()) { $0.frameTimeout = 100_000_000 }
+        let publisher = try local.client()
+        let large = String(repeating: "x", count: 100_000)
+        for id in 0..<20 { #expect(try publisher.publish("t", large) == "OK \(id)") }
+        let consumer = try RawClient(port: local.server.port, receiveBytes: 4096)
+        #expect(try consumer.command("SUB t c") == "OK 0")
+        // More than is read at once: what the broker has of it is half a command.
+        let sender = OwnedThread {
+            let rest = String(repeating: "y", count: 900_000)
+            try? consumer.send("PUB other - \(rest.utf8.count)\n\(rest)\nPING\n")
+        }
+        for _ in 0..<3 { try passFrameTimeout(local) }
+        for id in 0..<20 { #expect(try consumer.message().id == UInt64(id)) }
+        #expect(try consumer.line() == "OK 0")
+        #expect(try consumer.line() == "PONG")
+        sender.join()
+        #expect(local.stop())
+    }
+
+    @Test("an error arrives however late the client begins to read, and whatever it sends meanwhile")
+    func lateReader() throws {
+        let local = try LocalServer(disk()) { $0.drainTimeout = 100_000_000 }
+        let client = try RawClient(port: local.server.port, receiveBytes: 4096)
+        let pings = 20_000
+        try client.send(String(repeating: "PING\n", count: pings) + "PUB t - x\n")
+        // Another one with an error, that does not close its side, is closed after that time.
+        for _ in 0..<3 {
+            let other = try local.client()
+            #expect(try other.command("PUB t - x").hasPrefix("ERR INVALID "))
+            try client.send("still here\n")
+            #expect(try other.isClosed())
+        }
+        for _ in 0..<pings { #expect(try client.line() == "PONG") }
+        #expect(try client.line().hasPrefix("ERR INVALID "))
+        #expect(try client.isClosed())
+        #expect(local.stop())
+    }
+}
