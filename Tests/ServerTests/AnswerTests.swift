@@ -76,7 +76,8 @@ struct AnswerTests {
         #expect(local.stop())
     }
 
-    @Test("an error arrives however late the client begins to read, and whatever it sends meanwhile")
+    @Test(
+        "an error arrives however late the client begins to read, and whatever it sends meanwhile")
     func lateReader() throws {
         let local = try LocalServer(disk()) { $0.drainTimeout = 100_000_000 }
         let client = try RawClient(port: local.server.port, receiveBytes: 4096)

@@ -205,7 +205,9 @@ struct SessionTests {
         let file = data.url.deletingLastPathComponent().appendingPathComponent("token")
         try Data("s3cret\n".utf8).write(to: file)
         let broker = try BrokerProcess(data, ["--auth-token-file", file.path])
-        for text in ["PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", "HELLO 2 AUTH", "", "HELLO"] {
+        for text in [
+            "PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", "HELLO 2 AUTH", "", "HELLO",
+        ] {
             let client = try broker.client()
             let code = text == "HELLO" ? "HELLO" : "AUTH"
             #expect(try client.command(text).hasPrefix("ERR \(code) "), "\(text)")
