@@ -40,7 +40,7 @@ import WAL
         let directory = try TemporaryDirectory()
         let path = directory.appending("offsets.json")
         try PosixDisk().makeDirectory(path)
-        let error = DiskError(operation: .read, path: path, errno: Errno(rawValue: 21))
+        let error = DiskError(operation: .open, path: path, errno: Errno(rawValue: 21))
         #expect(throws: OffsetsFileError.io(error)) { try OffsetsFile(path).load() }
         let below = path.appending("x").appending("y")
         #expect(try OffsetsFile(below).load() == nil)

@@ -74,6 +74,31 @@ import WALTestSupport
         #expect(directory.names == [SegmentName.activeName])
     }
 
+    @Test func aSegmentMayBeALinkToAFileAndNothingElseThatIsNoFile() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.path.appending("log")
+        let log = try Log.open(path, host: host)
+        try log.append(TestMessage("0"))
+        try log.close()
+        let segment = path.appending(SegmentName.activeName)
+        let real = directory.path.appending("elsewhere")
+        #expect(rename(segment.string, real.string) == 0)
+        // Dangling, a directory, a pipe whose other end nobody opens: never a log without messages.
+        for make in [
+            { symlink("/nowhere/at/all", segment.string) }, { mkdir(segment.string, 0o755) },
+            { mkfifo(segment.string, 0o644) },
+        ] {
+            #expect(make() == 0)
+            #expect(throws: OpenError.self) { try Log.open(path, host: host) }
+            #expect(remove(segment.string) == 0)
+        }
+        #expect(symlink(real.string, segment.string) == 0)
+        let again = try Log.open(path, host: host)
+        #expect(try again.append(TestMessage("1")) == 1)
+        #expect(try again.texts() == ["0", "1"])
+        try again.close()
+    }
+
     @Test func aLogIsMadeAndReadAgainThroughEveryCallOfTheDisk() throws {
         let directory = TemporaryDirectory()
         var options = LogOptions()

@@ -52,6 +52,37 @@ import WALTestSupport
         #expect(found.findings.compactMap(\.lost) == [0...0])
     }
 
+    @Test func aPageWrittenOverTheFirstOneDoesNotSayWhereTheSegmentBegins() throws {
+        // All frames have 64 bytes: one of the copy stands just behind the place of the mark.
+        var sealed = SegmentBuilder(base: 1 << 40)
+        for _ in 0..<100 { sealed.add(TestMessage([UInt8](repeating: 1, count: 26))) }
+        var active = sealed.next()
+        for _ in 0..<100 { active.add(TestMessage([UInt8](repeating: 2, count: 26))) }
+        active.addMark()
+        func damaged(_ bytes: [UInt8]) -> [UInt8] { Array(bytes[512..<1024] + bytes[512...]) }
+        let images = [
+            LogImage(files: [(sealed.name, damaged(sealed.bytes)), ("segment.log", active.bytes)]),
+            LogImage(files: [(sealed.name, sealed.bytes), ("segment.log", damaged(active.bytes))]),
+            LogImage(files: [("segment.log", damaged(sealed.bytes))]),
+        ]
+        for (image, (messages, lost)) in zip(
+            images,
+            [(192, 0...7), (192, 100...107), (92, 0...7)] as [(UInt64, ClosedRange<UInt64>)])
+        {
+            let found = try image.examine()
+            #expect(found.verdict == .damaged)
+            #expect(found.findings.compactMap(\.lost) == [lost])
+            #expect(found.segments.reduce(0) { $0 + $1.messages } == messages)
+        }
+    }
+
+    @Test func ofTwoHalvesThatAreAlikeTheFirstOneIsTheLog() throws {
+        let segment = segment()
+        let zeros = [UInt8](repeating: 0, count: 60)
+        let found = try examine(zeros + segment.bytes[60...] + zeros + segment.bytes[60...])
+        #expect(found.segments[0].base == segment.base)
+    }
+
     @Test func aCopyInAPayloadDoesNotSayWhereADamagedSegmentBegins() throws {
         let sealed = segment()
         var active = sealed.next()

@@ -13,8 +13,15 @@ package struct PosixDisk: Disk {
             case .create: O_RDWR | O_CREAT
             case .createNew: O_RDWR | O_CREAT | O_EXCL
             }
-        let descriptor = try System.open(path, flags).orThrow(.open, path)
-        return PosixFile(descriptor: descriptor, path: path)
+        // Without O_NONBLOCK the open of a pipe would wait for its other end; a regular file does
+        // not care.
+        let descriptor = try System.open(path, flags | O_NONBLOCK).orThrow(.open, path)
+        let file = PosixFile(descriptor: descriptor, path: path)
+        switch try file.status().kind {
+        case .file: return file
+        case .directory: throw DiskError(operation: .open, path: path, errno: .isDirectory)
+        case .other: throw DiskError(operation: .open, path: path, errno: .invalidArgument)
+        }
     }
 
     package func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
@@ -176,7 +183,8 @@ private final class PosixLock: DiskLock {
     deinit { release() }
 
     func release() {
-        let held = descriptor.withLock { $0.take() }
-        if let held { System.close(held) }
+        guard let held = descriptor.withLock({ $0.take() }) else { return }
+        System.unlock(held)
+        System.close(held)
     }
 }

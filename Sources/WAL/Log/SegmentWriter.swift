@@ -267,8 +267,9 @@ enum SegmentMaker {
         let path = SegmentName.active.path(in: directory)
         let file = try disk.open(path, .create)
         // What is there was left when a segment was being made: at most 38 bytes, and no message.
-        let left = try file.status().size
-        precondition(left <= UInt64(FrameLayout.smallestFrame))
+        guard try file.status().size <= UInt64(FrameLayout.smallestFrame) else {
+            throw DiskError(operation: .open, path: path, errno: .fileExists)
+        }
         var mark = ByteBuffer(capacity: FrameLayout.smallestFrame)
         FrameEncoder.appendMark(
             at: .init(id: id, position: position, timestamp: timestamp), to: &mark)

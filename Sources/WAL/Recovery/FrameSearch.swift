@@ -115,16 +115,23 @@ package struct FrameSearch: ~Copyable {
             at: offset + UInt64(window.count), count: wanted - window.count, into: &window)
     }
 
-    /// The position of offset 0 that most bytes of whole frames in the file agree on; for a
-    /// segment whose mark is gone and whose neighbours do not tell. A copy of a frame inside a
-    /// payload says another one, but fewer bytes of it.
-    package mutating func commonBase() throws(DiskError) -> UInt64? {
-        try commonBases()?.base
+    /// What the whole frames of a file agree on.
+    struct CommonBase {
+        /// The position of offset 0.
+        let base: UInt64
+        /// Bytes of the frames that say so.
+        let bytes: UInt64
+        /// Where the last whole frame of all ends.
+        let end: UInt64
     }
 
-    /// The same, with how many bytes agree.
-    mutating func commonBases() throws(DiskError) -> (base: UInt64, bytes: UInt64)? {
-        var votes: [UInt64: UInt64] = [:]
+    /// The position of offset 0 that most bytes of whole frames in the file agree on; for a
+    /// segment whose mark is gone and whose neighbours do not tell. A copy of a frame inside a
+    /// payload says another one, but fewer bytes of it; and of two that are alike the copy is the
+    /// later one.
+    mutating func commonBase() throws(DiskError) -> CommonBase? {
+        var votes: [UInt64: (bytes: UInt64, first: UInt64)] = [:]
+        var last: UInt64 = 0
         var offset: UInt64 = 0
         while end >= UInt64(FrameLayout.smallestFrame),
             offset <= end - UInt64(FrameLayout.smallestFrame)
@@ -137,13 +144,29 @@ package struct FrameSearch: ~Copyable {
             if fields.durableBelow != nil || fields.presence.isNewer,
                 let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
             {
-                votes[fields.position &- offset, default: 0] += UInt64(size)
+                votes[fields.position &- offset, default: (0, offset)].bytes += UInt64(size)
                 offset += UInt64(size)
+                last = offset
             } else {
                 offset += 1
             }
         }
-        let most = votes.max { ($0.value, $1.key) < ($1.value, $0.key) }
-        return most.map { ($0.key, $0.value) }
+        let most = votes.max {
+            ($0.value.bytes, $1.value.first) < ($1.value.bytes, $0.value.first)
+        }
+        return most.map { CommonBase(base: $0.key, bytes: $0.value.bytes, end: last) }
+    }
+
+    /// Whether a whole frame is the copy of one that stands further on, where both say that they
+    /// stand: a page was written over another one. That takes the word of most of the file. A payload
+    /// with copies of all that was before it is no more than half of that.
+    mutating func isCopy(_ frame: DecodedFrame, at offset: UInt64) throws(DiskError) -> Bool {
+        guard let common = try commonBase() else { return false }
+        let place = frame.fields.position &- common.base
+        guard place > offset, place < end, common.bytes > common.end / 2,
+            let (found, hit) = try next(from: place, base: common.base, id: frame.fields.id),
+            found == place, case .valid(let original) = hit
+        else { return false }
+        return original.crc == frame.crc
     }
 }

@@ -152,19 +152,22 @@ package struct LogExaminer {
         }
         var active = Active(file: file, size: size, markID: nil, newer: nil)
         walker.seek(to: UInt64(FrameLayout.smallestFrame))
-        if case .frame(let frame) = try walker.next(id: nil, base: nil) {
+        var search = FrameSearch(file, to: size)
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        if case .frame(let frame) = try walker.next(id: nil, base: nil),
+            try !search.isCopy(frame, at: markBytes)
+        {
             active.firstID = frame.fields.durableBelow
         } else if active.isMade {
-            active.firstID = try firstCommit(in: file, size)
+            active.firstID = try firstCommit(&search)
         }
         return active
     }
 
     /// The id that the commit of the first whole frame begins with, where the beginning of a file is
     /// gone; nil if no frame is whole.
-    private func firstCommit(in file: any DiskFile, _ size: UInt64) throws(DiskError) -> UInt64? {
-        var search = FrameSearch(file, to: size)
-        guard let base = try search.commonBase(),
+    private func firstCommit(_ search: inout FrameSearch) throws(DiskError) -> UInt64? {
+        guard let base = try search.commonBase()?.base,
             let (_, hit) = try search.next(from: 0, base: base, id: 0),
             case .valid(let frame) = hit
         else { return nil }

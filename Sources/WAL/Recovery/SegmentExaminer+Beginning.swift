@@ -112,7 +112,7 @@ extension SegmentExaminer {
             told == log.expectedPosition || told == log.fileEnd
             || mark.position > told && mark.position - told < size
         guard isOurs else { return false }
-        return try search.commonBase() == told
+        return try search.commonBase()?.base == told
     }
 
     /// Whether the frame behind the mark stands where it says if the mark does.
@@ -147,7 +147,7 @@ extension SegmentExaminer {
         var frameAtMarkEnd: DecodedFrame?
         walker.seek(to: markBytes)
         if case .frame(let frame) = try walker.next(id: nil, base: nil),
-            try !isStray(frame.fields.position &- markBytes)
+            try !isStray(frame, at: markBytes)
         {
             found = frame.fields.position &- markBytes
             frameAtMarkEnd = frame
@@ -217,7 +217,7 @@ extension SegmentExaminer {
     /// one before it ended, they have to be the most of the file, or of what stands behind its own
     /// mark: what little is left may be a copy in a payload, and copies are of what stood before.
     private mutating func baseByFrames(_ neighbour: UInt64?) throws(DiskError) -> UInt64? {
-        guard let common = try search.commonBases() else { return neighbour }
+        guard let common = try search.commonBase() else { return neighbour }
         guard let neighbour, common.base < neighbour else { return common.base }
         let ahead = neighbour - common.base
         guard ahead < size, common.bytes <= size / 2 else {
@@ -233,13 +233,19 @@ extension SegmentExaminer {
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is
-    /// whole and says otherwise, and so does most of the file. (Two frames that changed places.)
-    private mutating func isStray(_ told: UInt64) throws(DiskError) -> Bool {
-        let offset = walker.offset
-        guard case .frame(let next) = try walker.next(id: nil, base: nil),
-            next.fields.position &- offset != told
-        else { return false }
-        return try search.commonBase() != told
+    /// whole and says otherwise, and so does most of the file (two frames that changed places); or it
+    /// is a copy of one that stands further on.
+    private mutating func isStray(
+        _ frame: DecodedFrame, at offset: UInt64
+    ) throws(DiskError) -> Bool {
+        let told = frame.fields.position &- offset
+        let end = walker.offset
+        if case .frame(let next) = try walker.next(id: nil, base: nil),
+            next.fields.position &- end != told
+        {
+            return try search.commonBase()?.base != told
+        }
+        return try search.isCopy(frame, at: offset)
     }
 
     /// The position of offset 0 by the mark of the segment behind: that one begins where this ends.

@@ -74,10 +74,12 @@ package struct SegmentListing: Hashable, Sendable {
     package init(_ entries: [DirectoryEntry]) {
         for entry in entries {
             let name = entry.name.string
-            switch (SegmentName(name), entry.kind) {
-            case (.active, .file): hasActive = true
-            case (.sealed(let first), .file): sealed.append(first)
-            default:
+            switch SegmentName(name) {
+            // Whatever it is: opening it says so if it is no file, and no verdict is given on a log
+            // as if it were not there.
+            case .active: hasActive = true
+            case .sealed(let first): sealed.append(first)
+            case nil:
                 if let companion = SegmentName.companion(name), entry.kind == .file {
                     companions[name] = companion
                 } else {

@@ -76,6 +76,12 @@ enum System {
         retrying { callFlock(descriptor, LOCK_EX | LOCK_NB) }
     }
 
+    /// flock(2): gives the lock up at once, though a child that another thread has just forked still
+    /// holds the same open file.
+    static func unlock(_ descriptor: Int32) {
+        _ = retrying { callFlock(descriptor, LOCK_UN) }
+    }
+
     /// mkdir(2)
     static func mkdir(_ path: FilePath) -> Result<Int32, Errno> {
         unsafe path.withPlatformString { name in retrying { unsafe Glibc.mkdir(name, 0o755) } }
@@ -148,12 +154,13 @@ enum System {
         }
     }
 
-    /// The kind of an entry; file systems may leave d_type unknown, then stat(2) has to tell.
+    /// The kind of an entry, or of what a link leads to; file systems may leave d_type unknown, then
+    /// stat(2) has to tell, too.
     private static func kind(_ type: UInt8, _ path: FilePath) -> DirectoryEntry.Kind {
         switch Int(type) {
         case Int(DT_REG): .file
         case Int(DT_DIR): .directory
-        case Int(DT_UNKNOWN): (try? statusOf(path).get().kind) ?? .other
+        case Int(DT_UNKNOWN), Int(DT_LNK): (try? statusOf(path).get().kind) ?? .other
         default: .other
         }
     }
