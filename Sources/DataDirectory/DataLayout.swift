@@ -124,6 +124,25 @@ extension DataLayout {
         return TopicListing(topics: topics.sorted(), foreign: foreign.sortedByName())
     }
 
+    /// Whether a directory holds a log of the Go program of the same name, or partitions of one, and
+    /// no segment of ours: opened as one of ours it would look empty, and be written into.
+    public func holdsGoLog(_ directory: FilePath) throws(DiskError) -> Bool {
+        let entries = try storage.disk.list(directory)
+        guard SegmentListing(entries).names.isEmpty else { return false }
+        func isSegment(_ entry: DirectoryEntry) -> Bool {
+            let parts = entry.name.string.split(separator: ".", omittingEmptySubsequences: false)
+            return entry.kind == .file && parts.count == 2 && parts[1] == "log"
+                && (6...19).contains(parts[0].utf8.count) && UInt64(parts[0]) != nil
+        }
+        if entries.contains(where: isSegment) { return true }
+        for entry in entries where entry.kind == .directory && UInt64(entry.name.string) != nil {
+            if try storage.disk.list(directory.appending(entry.name)).contains(where: isSegment) {
+                return true
+            }
+        }
+        return false
+    }
+
     /// What is in DATA and does not belong there, in the order of the names.
     package func foreignEntries() throws(DiskError) -> [DirectoryEntry] {
         let own = [DataLayout.lockName, DataLayout.topicsName, DataLayout.lostAndFoundName]

@@ -68,6 +68,16 @@ final class BrokerProcess {
         return (line?.split(separator: " ").dropLast().last.flatMap { Int($0) } ?? 0) << 10
     }
 
+    /// Whether it has that file open.
+    func hasOpen(_ path: String) -> Bool {
+        let files = FileManager.default
+        let folder = "/proc/\(process.pid)/fd"
+        let links = (try? files.contentsOfDirectory(atPath: folder)) ?? []
+        return links.contains {
+            (try? files.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == path
+        }
+    }
+
     /// Threads it has.
     var threads: Int {
         (try? FileManager.default.contentsOfDirectory(

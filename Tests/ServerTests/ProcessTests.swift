@@ -68,21 +68,14 @@ struct ProcessTests {
         let broker = try BrokerProcess(data, ["--shutdown-timeout", "1s"])
         let client = try broker.client()
         #expect(try client.publish("t", "x") == "OK 0")
-        // Opening a pipe that nobody writes to takes for ever, like a read from a disk that hangs.
-        // A reader meets two of them: that somebody writes to the first tells when it is there, and
-        // it comes to the second, under the name of a sealed segment, for sure.
-        let topic = data.url.appendingPathComponent("topics/t")
-        let first = topic.appendingPathComponent("segment.log").path
-        #expect(rename(first, first + ".away") == 0)
-        #expect(mkfifo(first, 0o600) == 0)
-        let second = topic.appendingPathComponent("00000000000000000000.log").path
-        #expect(mkfifo(second, 0o600) == 0)
-        #expect(try client.command("SUB t c") == "OK 0")
-        let deadline = Date(timeIntervalSinceNow: 20)
-        var writer: Int32 = -1
-        while writer < 0, Date() < deadline { writer = open(first, O_WRONLY | O_NONBLOCK) }
-        try #require(writer >= 0)
-        defer { close(writer) }
+        // A log of four tebibytes, all of them holes, takes as long to open as a disk that hangs.
+        let topic = data.url.appendingPathComponent("topics/endless")
+        try FileManager.default.createDirectory(at: topic, withIntermediateDirectories: false)
+        let segment = topic.appendingPathComponent("segment.log")
+        #expect(FileManager.default.createFile(atPath: segment.path, contents: nil))
+        try FileHandle(forWritingTo: segment).truncate(atOffset: 4 << 40)
+        try client.send("PUB endless - 1\nx\n")
+        try #require(comesTrue { broker.hasOpen(segment.path) })
         let (code, milliseconds) = broker.stop()
         #expect(code == 1)
         #expect((900...5_000).contains(milliseconds))
@@ -302,6 +295,31 @@ struct ProcessTests {
         #expect(try served.message().id == 0)
         for client in waiting { client.close() }
         #expect(try broker.client().isQuiet())
+    }
+
+    @Test("a topic of the Go program is closed, with the command that imports it, and not touched")
+    func goData() throws {
+        let data = try DataFolder()
+        let fixtures = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/go/v2-d-multi/data")
+        try FileManager.default.copyItem(at: fixtures, to: data.url)
+        func names() throws -> Set<String> {
+            Set(try FileManager.default.subpathsOfDirectory(atPath: data.path + "/topics"))
+        }
+        let before = try names()
+        let broker = try BrokerProcess(data)
+        let client = try broker.client()
+        for topic in ["flat", "parts"] {
+            for command in ["PUB \(topic) - 1\nx", "SUB \(topic) c"] {
+                let answer = try client.command(command)
+                #expect(answer.hasPrefix("ERR "))
+                #expect(answer.contains("toymqctl import "), "\(answer)")
+            }
+        }
+        #expect(try client.publish("native", "x") == "OK 0")
+        #expect(broker.stop().code == 0)
+        #expect(try names().filter { !$0.hasPrefix("native") } == before)
     }
 
     @Test("metrics, health and readiness are served")
