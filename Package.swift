@@ -57,6 +57,9 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // What every program does first, and what several of them read.
+        .target(name: "ToolSupport", packageAccess: false, swiftSettings: strict),
+
         // The log. Knows nothing of topics, sockets or brokers.
         .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
 
@@ -82,12 +85,15 @@ let package = Package(
 
         .executableTarget(
             name: "toymq-dump",
-            dependencies: ["WAL", "DataDirectory", "Inspection", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "ToolSupport", argumentParser, systemPackage,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "toymq-fsck",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "Repair", argumentParser, systemPackage,
+                "WAL", "DataDirectory", "Inspection", "Repair", "ToolSupport", argumentParser,
+                systemPackage,
             ],
             swiftSettings: strict),
 
@@ -97,7 +103,9 @@ let package = Package(
             swiftSettings: strictLibrary),
         .executableTarget(
             name: "toymq-fuzzgen",
-            dependencies: ["WAL", "Inspection", "Corpus", argumentParser, systemPackage],
+            dependencies: [
+                "WAL", "Inspection", "Corpus", "ToolSupport", argumentParser, systemPackage,
+            ],
             swiftSettings: strict),
 
         // Topics of the Go program, read as Inspection does and written through the log's public
@@ -111,13 +119,15 @@ let package = Package(
         .executableTarget(
             name: "toymqctl",
             dependencies: [
-                "WAL", "DataDirectory", "GoImport", "ToyMQClient", argumentParser, systemPackage,
+                "WAL", "DataDirectory", "GoImport", "ToyMQClient", "ToolSupport", argumentParser,
+                systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
             name: "toymq-bench",
             dependencies: [
-                "WAL", "CZlib", "ToyMQClient", argumentParser, nioConcurrency, systemPackage,
+                "WAL", "CZlib", "ToyMQClient", "ToolSupport", argumentParser, nioConcurrency,
+                systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 
@@ -138,7 +148,7 @@ let package = Package(
         .executableTarget(
             name: "toymq",
             dependencies: [
-                "Server", "Broker", "WAL", "DataDirectory", argumentParser, logging,
+                "Server", "Broker", "WAL", "DataDirectory", "ToolSupport", argumentParser, logging,
                 systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
@@ -185,8 +195,8 @@ let package = Package(
             dependencies: [
                 "ToyMQClient", "ChaosHarness", "ProcessSupport", "Simulation", "Server", "Broker",
                 "DataDirectory",
-                "WAL", "toymq", "toymqctl", "toymq-bench", "chaos", "client-example", logging,
-                systemPackage,
+                "WAL", "toymq", "toymqctl", "toymq-bench", "toymq-dump", "toymq-fsck",
+                "toymq-fuzzgen", "chaos", "client-example", logging, systemPackage,
             ],
             swiftSettings: strict),
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import ToolSupport
 
 /// The version of this tool; `--version` prints it.
 let toolVersion = "0.1.0"
@@ -25,6 +26,11 @@ struct ToymqBench: ParsableCommand {
             WalCommand.self, ScanCommand.self, PublishCommand.self, ConsumeCommand.self,
             EndToEndCommand.self,
         ])
+
+    static func main() {
+        StandardStreams.occupy()
+        main(nil)
+    }
 }
 
 /// What kept a measurement from being made; one line for people.

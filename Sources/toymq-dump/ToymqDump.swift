@@ -1,9 +1,11 @@
 import ArgumentParser
 import Glibc
+import ToolSupport
 
 @main
 enum ToymqDump {
     static func main() {
+        StandardStreams.occupy(exitCode: Outcome.failed.rawValue)
         // A reader that has gone ends the program quietly, and not by a signal.
         signal(SIGPIPE, SIG_IGN)
         DumpCommand.main()

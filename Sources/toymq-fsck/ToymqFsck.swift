@@ -5,6 +5,7 @@ import Inspection
 import Repair
 import Synchronization
 import SystemPackage
+import ToolSupport
 import WAL
 
 /// fsck(8) has its own exit codes: 16 for usage, where other tools have 64, which here means that
@@ -12,6 +13,7 @@ import WAL
 @main
 enum ToymqFsck {
     static func main() {
+        StandardStreams.occupy(exitCode: ExitBits.operational.rawValue)
         do {
             var command = try FsckCommand.parseAsRoot()
             try command.run()

@@ -3,6 +3,7 @@ import Corpus
 import Glibc
 import Inspection
 import SystemPackage
+import ToolSupport
 import WAL
 
 @main
@@ -32,6 +33,11 @@ struct ToymqFuzzgen: ParsableCommand {
     @Option(
         help: ArgumentHelp("How many frames, and how many images.", valueName: "n"))
     var count: Int = 256
+
+    static func main() {
+        StandardStreams.occupy()
+        main(nil)
+    }
 
     func validate() throws {
         if out.isEmpty { throw ValidationError("OUT is empty.") }

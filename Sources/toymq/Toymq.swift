@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Server
 import SystemPackage
+import ToolSupport
 import WAL
 
 /// The broker: reads its settings, puts disk, topics and connections together, and stops when it is
@@ -32,6 +33,12 @@ struct Toymq: ParsableCommand {
         version: Server.version)
 
     @OptionGroup var flags: Flags
+
+    static func main() {
+        // Before anything is opened, the settings file included.
+        StandardStreams.occupy()
+        main(nil)
+    }
 
     func validate() throws {
         do {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import SystemPackage
+import ToolSupport
 
 /// The version of this tool; `--version` prints it.
 let toolVersion = "0.1.0"
@@ -21,6 +22,7 @@ struct Toymqctl: ParsableCommand {
         ])
 
     static func main() {
+        StandardStreams.occupy()
         // A file that may not grow further (`ulimit -f`) and a reader who has gone are errors of
         // the call, and no reason to die in the middle of an import.
         signal(SIGXFSZ, SIG_IGN)
