@@ -31,6 +31,30 @@ struct DeliveryTests {
         reread.subscription.end()
     }
 
+    @Test("consumers of before a restart are known, behind those with a connection")
+    func knownConsumers() throws {
+        let (bench, topic) = try filled(3)
+        for name in ["a", "b", "c", "d"] {
+            let reader = try Reader(topic, name)
+            _ = try reader.take()
+            for id in 0...UInt64(name == "b" ? 1 : 0) { try reader.acknowledge(id) }
+            reader.subscription.end()
+        }
+        bench.broker.close()
+        let again = try Bench(on: bench.disk)
+        defer { again.broker.close() }
+        let reopened = try again.topic()
+        #expect(reopened.facts.consumers.map(\.name) == ["a", "b", "c", "d"])
+        #expect(reopened.facts.consumers.map(\.firstUnacknowledged) == [1, 2, 1, 1])
+        let reader = try Reader(reopened, "c")
+        _ = try reader.take()
+        let facts = reopened.facts(consumers: 2)
+        #expect(facts.consumers.map(\.name) == ["c", "a"])
+        #expect(facts.consumers.map(\.isConnected) == [true, false])
+        #expect(facts.consumersTotal == 4 && facts.inFlight == 2)
+        reader.subscription.end()
+    }
+
     @Test("what is not in flight cannot be acknowledged or rejected")
     func notInFlight() throws {
         let (bench, topic) = try filled(2)

@@ -301,6 +301,7 @@ struct StartingTests {
         #expect(throws: BrokerError.self) { try Reader(topic) }
         #expect(try again.publish("c", to: try again.topic("other")) == .durable(2))
         #expect(topic.facts.condition == .damaged)
+        #expect(topic.facts.firstID == nil && topic.facts.nextID == nil)
         again.broker.close()
         #expect(disk.files(in: "/data/topics/t") == before)
     }
@@ -341,6 +342,7 @@ struct StartingTests {
         defer { again.broker.close() }
         let topic = try again.topic()
         #expect(topic.facts.condition == .unavailable)
+        #expect(topic.facts.firstID == nil && topic.facts.nextID == nil)
         #expect(throws: BrokerError.self) { try Reader(topic) }
         bench.disk.follow(nil)
         var told = try again.publish("b", to: topic)

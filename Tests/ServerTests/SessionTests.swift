@@ -159,6 +159,34 @@ struct SessionTests {
         #expect(try client.isClosed())
     }
 
+    @Test("INFO lists consumers of before a restart, and stays within a line")
+    func consumersOfBefore() throws {
+        let data = try DataFolder()
+        var broker = try BrokerProcess(data)
+        var client = try broker.client()
+        #expect(try client.publish("t", "x") == "OK 0")
+        let names = (0..<200).map { "consumer-\(1000 + $0)" }
+        for name in names {
+            #expect(try client.command("SUB t \(name)") == "OK 0")
+            #expect(try client.message().id == 0)
+            #expect(try client.command("ACK \(name) 0") == "OK 0")
+        }
+        broker.stop()
+        broker = try BrokerProcess(data)
+        client = try broker.client()
+        #expect(try client.command("SUB t consumer-1150") == "OK 0")
+        let line = try broker.client().command("INFO after=")
+        #expect(line.utf8.count <= 8192)
+        #expect(line.contains("\"consumers_total\": 200, "))
+        // The one that is there, whatever its name, then as many as there is room for.
+        #expect(line.contains("\"consumers\": [{\"consumer\": \"consumer-1150\", "))
+        let entry =
+            "{\"consumer\": \"consumer-1010\", \"first_unacknowledged\": 1, \"in_flight\": 0, "
+            + "\"due\": 0, \"connected\": false}"
+        #expect(line.contains(entry))
+        #expect(line.hasSuffix("]}], \"more\": false}"))
+    }
+
     @Test("an end inside a command is told from one between commands")
     func ends() throws {
         let broker = try BrokerProcess(try DataFolder())

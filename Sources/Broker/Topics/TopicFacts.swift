@@ -35,48 +35,105 @@ public struct TopicFacts: Hashable, Sendable {
     public let condition: Condition
     /// Why it does not take messages; nil if it does.
     public let reason: String?
-    /// The first id that is there.
-    public let firstID: UInt64
-    /// The id of the next message.
-    public let nextID: UInt64
+    /// The first id that is there; nil where no log is open, and nobody knows.
+    public let firstID: UInt64?
+    /// The id of the next message; nil where no log is open.
+    public let nextID: UInt64?
     /// Dedupe keys remembered.
     public let keys: Int
     /// Commits since it was opened.
     public let commits: UInt64
     /// Messages committed since it was opened.
     public let messages: UInt64
-    /// The consumers that were connected since the start, in the order of their names.
+    /// Messages in flight, to all its consumers together.
+    public let inFlight: Int
+    /// How many consumers it has: those that offsets.json knows, and those that came since.
+    public let consumersTotal: Int
+    /// The first ones of them, as many as were asked for: those with a connection before those
+    /// without, each in the order of their names.
     public let consumers: [ConsumerFacts]
 }
 
 extension Topic {
-    /// What it is like just now.
-    public var facts: TopicFacts {
-        let (phase, keys, consumers) = state.withLock {
-            ($0.phase, $0.dedupe.count, Array($0.consumers.values))
+    /// What it is like just now, with all its consumers.
+    public var facts: TopicFacts { facts(consumers: .max) }
+
+    /// What it is like just now, with up to `limit` consumers. There may be very many of them: they
+    /// are looked at once each, and not sorted.
+    public func facts(consumers limit: Int) -> TopicFacts {
+        let (phase, keys, present, offsets) = state.withLock {
+            ($0.phase, $0.dedupe.count, $0.consumers, $0.offsets)
         }
-        let condition: TopicFacts.Condition
-        var log: Log?
-        var reason: String?
-        switch phase {
-        case .open(let open): (condition, log) = (.open, open)
-        case .failed(let old?, let error, _): (condition, log, reason) = (.failed, old, "\(error)")
-        case .failed(nil, let error, _): (condition, reason) = (.unavailable, "\(error)")
-        case .closed(let error): (condition, reason) = (.damaged, "\(error)")
-        case .stopped: (condition, reason) = (.unavailable, "stopped")
-        }
+        let (condition, log, reason) = Topic.standing(phase)
         let durable = log?.durable
         let statistics = log?.statistics
-        return TopicFacts(
-            name: name.text, condition: condition, reason: reason,
-            firstID: durable?.lowerBound.rawValue ?? 0, nextID: durable?.upperBound.rawValue ?? 0,
-            keys: keys, commits: statistics?.commits ?? 0, messages: statistics?.messages ?? 0,
-            consumers: consumers.map { consumer in
-                let counts = consumer.counts
-                return TopicFacts.ConsumerFacts(
+        var first = FirstConsumers(limit: limit)
+        var inFlight = 0
+        for consumer in present.values {
+            let counts = consumer.counts
+            inFlight += counts.inFlight
+            first.offer(
+                TopicFacts.ConsumerFacts(
                     name: consumer.id.text,
                     firstUnacknowledged: consumer.firstUnacknowledged.rawValue,
-                    inFlight: counts.inFlight, due: counts.due, isConnected: counts.isConnected)
-            }.sorted { $0.name < $1.name })
+                    inFlight: counts.inFlight, due: counts.due, isConnected: counts.isConnected))
+        }
+        // Nobody was them since the start; what they have acknowledged is known all the same.
+        var total = present.count
+        for (id, acknowledgements) in offsets.consumers where present[id] == nil {
+            total += 1
+            first.offer(
+                TopicFacts.ConsumerFacts(
+                    name: id.text,
+                    firstUnacknowledged: acknowledgements.firstUnacknowledged.rawValue,
+                    inFlight: 0, due: 0, isConnected: false))
+        }
+        return TopicFacts(
+            name: name.text, condition: condition, reason: reason,
+            firstID: durable?.lowerBound.rawValue, nextID: durable?.upperBound.rawValue,
+            keys: keys, commits: statistics?.commits ?? 0, messages: statistics?.messages ?? 0,
+            inFlight: inFlight, consumersTotal: total, consumers: first.sorted)
+    }
+
+    private static func standing(
+        _ phase: Phase
+    ) -> (condition: TopicFacts.Condition, log: Log?, reason: String?) {
+        switch phase {
+        case .open(let log): (.open, log, nil)
+        case .failed(let old?, let error, _): (.failed, old, "\(error)")
+        case .failed(nil, let error, _): (.unavailable, nil, "\(error)")
+        case .closed(let error): (.damaged, nil, "\(error)")
+        case .stopped: (.unavailable, nil, "stopped")
+        }
+    }
+}
+
+/// The first so many of the consumers that it is offered.
+private struct FirstConsumers {
+    let limit: Int
+    private var kept: [TopicFacts.ConsumerFacts] = []
+
+    init(limit: Int) { self.limit = limit }
+
+    mutating func offer(_ consumer: TopicFacts.ConsumerFacts) {
+        guard limit > 0 else { return }
+        kept.append(consumer)
+        // Now and then, so that each costs little more than a look.
+        if kept.count / 2 >= limit { cut() }
+    }
+
+    private mutating func cut() {
+        kept.sort(by: FirstConsumers.isBefore)
+        kept.removeSubrange(min(limit, kept.count)...)
+    }
+
+    var sorted: [TopicFacts.ConsumerFacts] {
+        Array(kept.sorted(by: FirstConsumers.isBefore).prefix(limit))
+    }
+
+    private static func isBefore(
+        _ a: TopicFacts.ConsumerFacts, _ b: TopicFacts.ConsumerFacts
+    ) -> Bool {
+        a.isConnected == b.isConnected ? a.name < b.name : a.isConnected
     }
 }

@@ -9,6 +9,10 @@ extension Service {
     private static let bytes = WireLimits.lineBytes - 512
     /// No line has room for more: the shortest entry has over 100 bytes.
     private static let topicsOfLine = bytes / 100
+    /// What the consumers of one topic may take: half a line, the rest is for the topic.
+    private static let consumerBytes = bytes / 2
+    /// No topic shows more: the shortest entry has over 80 bytes.
+    private static let consumersOfTopic = consumerBytes / 80
 
     /// The answer to `INFO`, or to `INFO after=<topic>`.
     func info(after: [UInt8]?) -> String {
@@ -33,7 +37,7 @@ extension Service {
         let page = broker.topics(after: name, limit: Service.topicsOfLine)
         var isMore = page.count == Service.topicsOfLine
         for topic in page {
-            let next = Service.text(topic.facts)
+            let next = Service.text(topic.facts(consumers: Service.consumersOfTopic))
             guard list.utf8.count + next.utf8.count <= Service.bytes else {
                 isMore = true
                 break
@@ -51,10 +55,11 @@ extension Service {
         json.member("topic", facts.name)
         json.member("condition", facts.condition.rawValue)
         if let reason = facts.reason { json.member("reason", String(reason.prefix(300))) }
-        json.member("first_id", facts.firstID)
-        json.member("next_id", facts.nextID)
+        // Left out where no log is open: 0 would be an id like any other.
+        if let first = facts.firstID { json.member("first_id", first) }
+        if let next = facts.nextID { json.member("next_id", next) }
         json.member("keys", facts.keys)
-        json.member("consumers_total", facts.consumers.count)
+        json.member("consumers_total", facts.consumersTotal)
         var list = ""
         for consumer in facts.consumers {
             var entry = JSONText()
@@ -65,7 +70,7 @@ extension Service {
             entry.member("connected", consumer.isConnected)
             let text = entry.end()
             // A topic with very many consumers shows the first ones.
-            guard list.utf8.count + text.utf8.count <= bytes / 2 else { break }
+            guard list.utf8.count + text.utf8.count <= consumerBytes else { break }
             list += (list.isEmpty ? "" : ", ") + text
         }
         json.member("consumers", raw: "[\(list)]")

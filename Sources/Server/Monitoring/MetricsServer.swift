@@ -54,7 +54,7 @@ enum MetricsServer {
         }
         for total in service.counters.totals { add(total.name, "counter", total.help, total.value) }
         add("connections", "gauge", "Connections there are", service.counters.openConnections)
-        let topics = service.broker.topics.map(\.facts)
+        let topics = service.broker.topics.map { $0.facts(consumers: 0) }
         add("topics", "gauge", "Topics there are", UInt64(topics.count))
         add(
             "topics_closed", "gauge", "Topics that are damaged, failed or unavailable",
@@ -64,7 +64,7 @@ enum MetricsServer {
             topics.reduce(0) { $0 + $1.commits })
         add(
             "in_flight", "gauge", "Messages in flight",
-            topics.reduce(0) { $0 + $1.consumers.reduce(0) { $0 + UInt64($1.inFlight) } })
+            topics.reduce(0) { $0 + UInt64($1.inFlight) })
         return text
     }
 }
