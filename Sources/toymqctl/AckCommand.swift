@@ -43,59 +43,49 @@ struct AckCommand: ParsableCommand {
 
     func run() throws {
         try remote.withClient { client in
-            guard let facts = try TopicFacts.all(client).first(where: { $0.name == topic }) else {
-                throw InputError("there is no topic \(topic); see: toymqctl topics")
-            }
-            guard let next = facts.nextID else {
-                throw InputError("topic \(topic) is \(facts.condition)")
-            }
-            let last = upTo ?? ids.max() ?? 0
-            guard last < next else {
-                throw InputError("there is no message \(last): the next one will be \(next)")
-            }
-            let acknowledged =
-                facts.consumers.first { $0.name == consumer }?.firstUnacknowledged ?? 0
-            var wanted = Set(ids)
-            var count = wanted.filter { $0 < acknowledged }.count
-            wanted = wanted.filter { $0 >= acknowledged }
-            if let upTo, upTo < acknowledged { return .done }
+            let facts = try self.facts(client)
+            let work = Acknowledging(ids: ids, upTo: upTo)
+            // Nothing is taken over from anybody if there is nothing to do.
+            if let first = facts.firstUnacknowledged(consumer) { work.isDoneBelow(first) }
+            if work.isDone { return .done }
             let subscription = try client.subscribe(to: topic, as: consumer)
             defer { try? waitFor { await subscription.close() } }
-            var isReached = false
             let counter = Counter("acknowledged")
             defer { counter.clear() }
-            while upTo != nil || !wanted.isEmpty, let delivery = try self.next(subscription) {
-                let isWanted = upTo.map { delivery.id <= $0 } ?? wanted.contains(delivery.id)
-                if upTo != nil, !isWanted {
-                    isReached = true
-                    break
-                }
-                guard isWanted else { continue }
+            while !work.isDone, let delivery = try next(subscription) {
+                guard work.wants(delivery.id) else { continue }
                 let settlement = try waitFor { () async throws(ClientError) in
                     try await delivery.ack()
                 }
-                guard settlement == .done else { continue }
-                wanted.remove(delivery.id)
-                count += 1
-                counter.show(count)
-                tell(delivery.id)
-                if delivery.id == upTo {
-                    isReached = true
-                    break
-                }
+                guard work.settled(delivery.id, settlement == .done) else { continue }
+                counter.show(work.count)
+                try tell(delivery.id)
             }
             counter.clear()
-            for id in wanted.sorted() {
-                StandardError.say(
-                    "message \(id) was not delivered: it is acknowledged already, or too far behind "
-                        + "the first that is not")
+            if work.isDone { return .done }
+            // Nothing more comes: the broker may know that nothing is left to come.
+            if let first = try self.facts(client).firstUnacknowledged(consumer) {
+                work.isDoneBelow(first)
             }
-            if let upTo, !isReached {
-                StandardError.say("not everything up to \(upTo) was delivered within \(timeout) s")
-            }
-            let isDone = upTo == nil ? wanted.isEmpty : isReached
-            return isDone ? .done : count == 0 ? .failed : .incomplete
+            for line in work.left { StandardError.say("\(line) within \(timeout) s") }
+            return work.isDone ? .done : work.count == 0 ? .failed : .incomplete
         }
+    }
+
+    /// What the broker says of the topic, if that can be read and has the messages.
+    private func facts(_ client: ToyMQClient) throws -> TopicFacts {
+        guard let facts = try TopicFacts.of(topic, client) else {
+            throw InputError("there is no topic \(topic); see: toymqctl topics")
+        }
+        // A topic that has failed is read all the same.
+        guard facts.isOpen || facts.condition == "failed", let ids = facts.ids else {
+            throw InputError("topic \(topic) is \(facts.trouble)")
+        }
+        let last = upTo ?? self.ids.max() ?? 0
+        guard last < ids.upperBound else {
+            throw InputError("there is no message \(last): the next one will be \(ids.upperBound)")
+        }
+        return facts
     }
 
     private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {
@@ -105,12 +95,72 @@ struct AckCommand: ParsableCommand {
         }
     }
 
-    private func tell(_ id: UInt64) {
+    private func tell(_ id: UInt64) throws {
         let line =
             json
             ? JSON.object([
                 ("topic", .string(topic)), ("consumer", .string(consumer)), ("id", .integer(id)),
             ]).text : "\(id)"
-        _ = StandardOutput.line(line)
+        try StandardOutput.line(line)
+    }
+}
+
+/// What is to be acknowledged, and what is known to be.
+private final class Acknowledging {
+    private var wanted: Set<UInt64>
+    /// Everything up to this one; nil once that is so, or if it was not asked for.
+    private var upTo: UInt64?
+    /// Delivered to a connection that ended before the answer: they come again.
+    private var unanswered: Set<UInt64> = []
+    /// Acknowledged now, or of `ids` before.
+    private(set) var count = 0
+
+    init(ids: [UInt64], upTo: UInt64?) {
+        wanted = Set(ids)
+        self.upTo = upTo
+    }
+
+    var isDone: Bool { wanted.isEmpty && upTo == nil }
+
+    /// The broker says that everything below `first` is acknowledged.
+    func isDoneBelow(_ first: UInt64) {
+        let known = wanted.filter { $0 < first }
+        count += known.count
+        wanted.subtract(known)
+        if let upTo, upTo < first { self.upTo = nil }
+    }
+
+    /// Whether a message that was delivered is to be acknowledged. A connection is sent what is not
+    /// acknowledged in the order of the ids: what it has not been sent below `id` is acknowledged.
+    func wants(_ id: UInt64) -> Bool {
+        let passed = wanted.filter { $0 < id && !unanswered.contains($0) }
+        count += passed.count
+        wanted.subtract(passed)
+        guard let upTo else { return wanted.contains(id) }
+        if id > upTo, unanswered.isEmpty { self.upTo = nil }
+        return id <= upTo
+    }
+
+    /// The broker has taken the acknowledgement, or the connection has ended before. Gives the first.
+    func settled(_ id: UInt64, _ isTaken: Bool) -> Bool {
+        guard isTaken else {
+            unanswered.insert(id)
+            return false
+        }
+        unanswered.remove(id)
+        wanted.remove(id)
+        count += 1
+        if id == upTo, unanswered.isEmpty { upTo = nil }
+        return true
+    }
+
+    /// What is not known to be acknowledged.
+    var left: [String] {
+        let range = upTo.map { ["not everything up to \($0) was delivered"] } ?? []
+        return range
+            + wanted.sorted().map {
+                "message \($0) was not delivered: it is acknowledged already, or too far behind the "
+                    + "first that is not; nothing came"
+            }
     }
 }

@@ -16,6 +16,10 @@ struct PubCommand: ParsableCommand {
             appended once. --key-prefix P gives the lines the keys P:0, P:1 and so on: after a failure \
             the same command may simply be run again.
 
+            A line that is too long for any broker fails like a message that was refused, and the next \
+            one is published. Without a broker, or when standard output takes nothing more, the rest is \
+            not sent; it is said where that begins.
+
             Exit codes: 0 all were published; 1 not all, the others are listed on standard error; 2 \
             none was; 64 usage.
             """)
@@ -48,6 +52,9 @@ struct PubCommand: ParsableCommand {
     @Option(help: "The W3C trace context.")
     var traceparent: String?
 
+    @Option(help: "What vendors add to the trace context.")
+    var tracestate: String?
+
     @Flag(help: "Print a JSON object for each message.")
     var json = false
 
@@ -66,7 +73,11 @@ struct PubCommand: ParsableCommand {
             guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
                 throw ValidationError("--header: '\(text)' is not NAME=VALUE")
             }
-            return Header(String(text[..<equals]), String(text[text.index(after: equals)...]))
+            let name = text[..<equals]
+            guard name != "traceparent", name != "tracestate" else {
+                throw ValidationError("--header: use --\(name) for the \(name)")
+            }
+            return Header(String(name), String(text[text.index(after: equals)...]))
         }
     }
 
@@ -75,112 +86,32 @@ struct PubCommand: ParsableCommand {
 
     func run() throws {
         try remote.withClient { client in
+            var pattern = Message([], headers: try headers())
+            pattern.traceparent = traceparent
+            pattern.tracestate = tracestate
             let publisher = LinePublisher(
-                client: client, topic: topic, headers: try headers(), traceparent: traceparent,
-                json: json)
-            if !lines {
+                client: client, topic: topic, pattern: pattern, limit: PubCommand.limit, json: json)
+            guard lines else {
                 let bytes: [UInt8]
                 if let payload {
                     bytes = Array(payload.utf8)
                 } else {
                     bytes = try Input.whole(file ?? "-", limit: PubCommand.limit)
                 }
-                publisher.publish([bytes]) { _ in key }
-            } else {
-                let input = try Input(file ?? "-")
+                publisher.publish([.whole(bytes)]) { _ in key }
+                return publisher.finish(hasMore: false)
+            }
+            let input = try Input(file ?? "-")
+            do {
                 while !publisher.isOver, let lines = try input.lines(limit: PubCommand.limit) {
                     publisher.publish(lines) { number in keyPrefix.map { "\($0):\(number)" } }
                 }
+            } catch {
+                // What was published before stays published.
+                StandardError.say("\(error)")
+                return publisher.finish(hasMore: true)
             }
-            return publisher.finish()
+            return publisher.finish(hasMore: publisher.isOver && input.hasMore)
         }
-    }
-}
-
-/// Publishes one message after the other, and tells of each in the same order.
-private final class LinePublisher {
-    private let client: ToyMQClient
-    private let topic: String
-    private let headers: [Header]
-    private let traceparent: String?
-    private let json: Bool
-    private var number = 0
-    private var published = 0
-    private var pending: [(number: Int, promise: PendingPublish)] = []
-    private let counter = Counter("published")
-    /// No more are of use: there is no broker, or nobody who reads the answers.
-    private(set) var isOver = false
-
-    init(
-        client: ToyMQClient, topic: String, headers: [Header], traceparent: String?, json: Bool
-    ) {
-        self.client = client
-        self.topic = topic
-        self.headers = headers
-        self.traceparent = traceparent
-        self.json = json
-    }
-
-    func publish(_ payloads: [[UInt8]], key: (Int) -> String?) {
-        for payload in payloads where !isOver {
-            let message = Message(
-                payload, key: key(number), headers: headers, traceparent: traceparent)
-            let number = number
-            self.number += 1
-            do throws(ClientError) {
-                let (client, topic) = (client, topic)
-                let promise = try waitFor { () async throws(ClientError) in
-                    try await client.startPublishing(message, to: topic)
-                }
-                pending.append((number, promise))
-            } catch { failed(number, error) }
-            if pending.count >= 1024 { settle() }
-        }
-        // What has come at once is answered before more is waited for.
-        settle()
-    }
-
-    private func settle() {
-        for (number, promise) in pending {
-            do throws(ClientError) {
-                let receipt = try waitFor { () async throws(ClientError) in
-                    try await promise.receipt()
-                }
-                published += 1
-                counter.show(published)
-                if !tell(receipt) {
-                    isOver = true
-                    StandardError.say("standard output is closed; nothing more is published")
-                }
-            } catch { failed(number, error) }
-        }
-        pending = []
-    }
-
-    private func tell(_ receipt: PublishReceipt) -> Bool {
-        guard json else {
-            return StandardOutput.line("\(receipt.id)\(receipt.isDuplicate ? " duplicate" : "")")
-        }
-        return StandardOutput.line(
-            JSON.object([
-                ("topic", .string(topic)), ("id", .integer(receipt.id)),
-                ("duplicate", .bool(receipt.isDuplicate)),
-            ]).text)
-    }
-
-    private func failed(_ number: Int, _ error: ClientError) {
-        counter.clear()
-        StandardError.say("message \(number + 1): \(error)")
-        if case .unreachable = error { isOver = true }
-        if case .refused(let code, _) = error,
-            code == .authentication || code == .hello || code == .denied || code == .damaged
-        {
-            isOver = true
-        }
-    }
-
-    func finish() -> Outcome {
-        counter.clear()
-        return published == number && !isOver ? .done : published == 0 ? .failed : .incomplete
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Dispatch
 import Glibc
 import Synchronization
+import ToolSupport
 import ToyMQClient
 
 /// Where the broker is: the same options for all commands that talk to one.
@@ -40,26 +41,20 @@ struct RemoteOptions: ParsableArguments {
         options.reconnect.firstPause = .milliseconds(100)
         let outcome: Outcome
         do {
-            options.token = try token()
+            options.token = try tokenFile.map(TokenFile.token)
             adjust(&options)
             let client = ToyMQClient(options)
             defer { try? waitFor { await client.close() } }
             outcome = try body(client)
+        } catch let error as OutputError {
+            // What was asked for was done as far as its results could be told.
+            StandardError.say("\(error)")
+            outcome = .incomplete
         } catch {
             StandardError.say("\(error)")
             outcome = .failed
         }
         try outcome.exit()
-    }
-
-    private func token() throws -> String? {
-        guard let tokenFile else { return nil }
-        let bytes = try Input.whole(tokenFile, limit: 8192)
-        let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-        guard !line.isEmpty, line.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw InputError("--token-file: \(tokenFile) does not begin with a token")
-        }
-        return String(decoding: line, as: UTF8.self)
     }
 }
 
@@ -112,23 +107,4 @@ final class Counter {
         if isShown { StandardError.put("\r\u{1b}[K") }
         isShown = false
     }
-}
-
-/// Standard output: whole lines, and word of a reader that has gone.
-enum StandardOutput {
-    static let isTerminal = isatty(STDOUT_FILENO) == 1
-
-    /// False if nobody reads any more.
-    static func put(_ bytes: [UInt8]) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
-    }
-
-    static func line(_ text: String) -> Bool { put(Array((text + "\n").utf8)) }
 }

@@ -17,8 +17,8 @@ struct SubCommand: ParsableCommand {
             This takes over from another connection of the same consumer, and a topic that does not \
             exist is made.
 
-            Exit codes: 0 stopped as asked; 1 --count was not reached, or standard output was closed; \
-            2 no subscription; 64 usage.
+            Exit codes: 0 stopped as asked; 1 --count was not reached, or standard output takes \
+            nothing more; 2 no subscription; 64 usage.
             """)
 
     @OptionGroup var remote: RemoteOptions
@@ -58,12 +58,18 @@ struct SubCommand: ParsableCommand {
             let counter = Counter("received")
             defer { counter.clear() }
             var received = 0
-            while received < count ?? .max, let delivery = try next(subscription) {
-                let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
-                guard StandardOutput.put(text + [UInt8(ascii: "\n")]) else {
-                    StandardError.say("standard output is closed")
-                    return .incomplete
+            var silences = 0
+            while received < count ?? .max {
+                guard let delivery = try next(subscription) else {
+                    if try received > 0 || isSubscribed(client) { break }
+                    // The timeout is for messages; a subscription may take as long as --attempts do.
+                    silences += 1
+                    if silences < remote.attempts { continue }
+                    StandardError.say("the broker answers, and has no subscription to \(topic)")
+                    return .failed
                 }
+                let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
+                try StandardOutput.put(text + [UInt8(ascii: "\n")])
                 received += 1
                 if !StandardOutput.isTerminal { counter.show(received) }
                 if noAck { continue }
@@ -75,6 +81,18 @@ struct SubCommand: ParsableCommand {
             }
             return received < count ?? 0 ? .incomplete : .done
         }
+    }
+
+    /// Whether the broker has a connection of the consumer, as far as it can tell: of very many it
+    /// lists some. Throws why there is no broker.
+    private func isSubscribed(_ client: ToyMQClient) throws -> Bool {
+        guard let facts = try TopicFacts.of(topic, client) else { return false }
+        if let own = facts.consumers.first(where: { $0.name == consumer }) {
+            return own.isConnected
+        }
+        // Those with a connection are listed first.
+        return facts.consumersTotal > facts.consumers.count
+            && facts.consumers.allSatisfy(\.isConnected)
     }
 
     private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {
