@@ -127,7 +127,7 @@ let package = Package(
             name: "toymq-bench",
             dependencies: [
                 "WAL", "CZlib", "ToyMQClient", "ToolSupport", argumentParser, nioConcurrency,
-                systemPackage,
+                deque, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -1,11 +1,16 @@
 import ArgumentParser
 import Dispatch
+import ToolSupport
 import ToyMQClient
 
 /// What the measurements of a broker have in common.
 struct BrokerOptions: ParsableArguments {
     @Option(help: "The broker's address and port.")
     var addr = "127.0.0.1:6789"
+
+    @Option(
+        help: ArgumentHelp("A file whose first line is the token to show.", valueName: "path"))
+    var tokenFile: String?
 
     @Option(help: "The topic; what it holds already stays.")
     var topic = "bench"
@@ -17,17 +22,26 @@ struct BrokerOptions: ParsableArguments {
     var json = false
 
     func validate() throws {
-        _ = try clientOptions()
-        guard (16...3 << 20).contains(size) else { throw ValidationError("--size: 16 to 3145728") }
+        _ = try address()
+        guard (16...3 << 20).contains(size) else {
+            throw ValidationError("--size is 16 to 3145728")
+        }
     }
 
-    func clientOptions() throws -> ClientOptions {
+    private func address() throws -> (host: String, port: Int) {
         guard let colon = addr.lastIndex(of: ":"),
             let port = Int(addr[addr.index(after: colon)...]), (1...65_535).contains(port)
         else { throw ValidationError("--addr: '\(addr)' is not ADDRESS:PORT") }
         var host = String(addr[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        var options = ClientOptions(host: host.isEmpty ? "127.0.0.1" : host, port: port)
+        return (host.isEmpty ? "127.0.0.1" : host, port)
+    }
+
+    /// Reads the token: for measurements, and not while arguments are checked.
+    func clientOptions() throws -> ClientOptions {
+        let (host, port) = try address()
+        var options = ClientOptions(host: host, port: port)
+        options.token = try tokenFile.map(TokenFile.token)
         options.reconnect.attempts = 3
         options.publishWindow = 1 << 20
         options.publishWindowBytes = 256 << 20
@@ -57,6 +71,30 @@ struct BrokerOptions: ParsableArguments {
         }
         done.wait()
         return try box.take()
+    }
+}
+
+/// How long to measure: for those that go on until it is over.
+struct Period: ParsableArguments {
+    @Option(help: "Seconds to measure.")
+    var seconds = 3.0
+
+    @Option(help: "Seconds before that, which do not count.")
+    var warmup = 0.5
+
+    func validate() throws {
+        guard seconds > 0, seconds <= 3600 else {
+            throw ValidationError("--seconds is above 0 and at most 3600")
+        }
+        guard (0...3600).contains(warmup) else {
+            throw ValidationError("--warmup is 0 to 3600")
+        }
+    }
+
+    /// What counts, from now on, in nanoseconds of the monotonic clock.
+    var nanoseconds: Range<UInt64> {
+        let begin = monotonicNanoseconds() + UInt64(warmup * 1e9)
+        return begin..<begin + UInt64(seconds * 1e9)
     }
 }
 

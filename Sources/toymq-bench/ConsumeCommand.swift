@@ -1,4 +1,5 @@
 import ArgumentParser
+import DequeModule
 import ToyMQClient
 
 struct ConsumeCommand: ParsableCommand {
@@ -20,7 +21,9 @@ struct ConsumeCommand: ParsableCommand {
     var awaitAcks = false
 
     func validate() throws {
-        guard (1...100_000_000).contains(messages) else { throw ValidationError("--messages") }
+        guard (1...100_000_000).contains(messages) else {
+            throw ValidationError("--messages is 1 to 100000000")
+        }
     }
 
     func run() throws {
@@ -30,8 +33,8 @@ struct ConsumeCommand: ParsableCommand {
             let (broker, messages, awaitAcks) = (broker, messages, awaitAcks)
             let seconds = try BrokerOptions.wait { [options] in
                 try await ToyMQClient.with(options) { client in
-                    let last = try await Self.fill(client, broker, messages)
-                    return try await Self.consume(client, broker, last, messages, awaitAcks)
+                    let backlog = try await Self.fill(client, broker, messages)
+                    return try await Self.consume(client, broker, backlog, awaitAcks)
                 }
             }
             BrokerReport(
@@ -42,22 +45,40 @@ struct ConsumeCommand: ParsableCommand {
         }
     }
 
-    /// The id of the last message.
+    /// Publishes the backlog; gives the ids of its first and its last message. All that is between
+    /// them is there: whatever the broker did not take ends the measurement.
     private static func fill(
         _ client: ToyMQClient, _ broker: BrokerOptions, _ count: Int
-    ) async throws -> UInt64 {
+    ) async throws -> ClosedRange<UInt64> {
         let message = Message(broker.payload(at: 0))
-        for _ in 1..<max(count, 1) {
-            _ = try await client.startPublishing(message, to: broker.topic)
+        var pending: Deque<PendingPublish> = []
+        var ids: ClosedRange<UInt64>?
+        func settle(to limit: Int) async throws {
+            while pending.count > limit, let next = pending.popFirst() {
+                let id = try await next.receipt().id
+                let first = min(ids?.lowerBound ?? id, id)
+                ids = first...max(ids?.upperBound ?? id, id)
+            }
         }
-        return try await client.publish(message, to: broker.topic).id
+        do {
+            for _ in 0..<count {
+                pending.append(try await client.startPublishing(message, to: broker.topic))
+                try await settle(to: client.options.publishWindow)
+            }
+            try await settle(to: 0)
+        } catch {
+            throw BenchError("the backlog was not published, and nothing was measured: \(error)")
+        }
+        guard let ids else { throw BenchError("there is no backlog") }
+        return ids
     }
 
     private static func consume(
-        _ client: ToyMQClient, _ broker: BrokerOptions, _ last: UInt64, _ count: Int, _ awaits: Bool
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ backlog: ClosedRange<UInt64>,
+        _ awaits: Bool
     ) async throws -> Double {
         // A consumer that is new gets everything; what was there before does not count.
-        let first = last + 1 - UInt64(count)
+        let (first, last) = (backlog.lowerBound, backlog.upperBound)
         let name = "bench-\(monotonicNanoseconds())"
         let subscription = try client.subscribe(to: broker.topic, as: name)
         var begin = monotonicNanoseconds()

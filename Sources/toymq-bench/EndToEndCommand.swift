@@ -15,55 +15,73 @@ struct EndToEndCommand: ParsableCommand {
     @Option(help: "Messages on their way at once.")
     var window = 1
 
-    @Option(help: "Seconds to measure.")
-    var seconds = 3.0
-
-    @Option(help: "Seconds before that, which do not count.")
-    var warmup = 0.5
+    @OptionGroup var period: Period
 
     func validate() throws {
         guard (1...200).contains(window) else { throw ValidationError("--window is 1 to 200") }
-        guard seconds > 0, seconds <= 3600, warmup >= 0 else {
-            throw ValidationError("--seconds is above 0 and at most 3600")
-        }
     }
 
     func run() throws {
         try reporting {
             let options = try broker.clientOptions()
-            let (broker, window) = (broker, window)
-            let begin = monotonicNanoseconds() + UInt64(warmup * 1e9)
-            let end = begin + UInt64(seconds * 1e9)
+            let (broker, window, period) = (broker, window, period.nanoseconds)
             let latency = try BrokerOptions.wait {
                 try await ToyMQClient.with(options) { client in
-                    try await Self.measure(client, broker, window, from: begin, to: end)
+                    try await Self.measure(client, broker, window, period)
                 }
             }
             BrokerReport(
                 measurement: "e2e", setting: [("window", window), ("size", broker.size)],
-                messages: latency.count, seconds: seconds, latency: latency
+                messages: latency.count, seconds: self.period.seconds, latency: latency
             ).print(json: broker.json)
         }
     }
 
+    /// Consumes and publishes in one task, and has another one take the broker's answers: a message
+    /// that it refuses never comes, and nobody would wait for anything else.
     private static func measure(
-        _ client: ToyMQClient, _ broker: BrokerOptions, _ window: Int, from begin: UInt64,
-        to end: UInt64
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ window: Int, _ period: Range<UInt64>
+    ) async throws -> Histogram {
+        let (answers, published) = AsyncStream.makeStream(of: PendingPublish.self)
+        return try await withThrowingTaskGroup(of: Histogram?.self) { group in
+            group.addTask {
+                for await answer in answers { _ = try await answer.receipt() }
+                return nil
+            }
+            group.addTask {
+                defer { published.finish() }
+                return try await consume(client, broker, window, period) { published.yield($0) }
+            }
+            var latency: Histogram?
+            // The first error ends the other task, too.
+            for try await result in group { latency = result ?? latency }
+            guard let latency else { throw BenchError("nothing was measured") }
+            return latency
+        }
+    }
+
+    private static func consume(
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ window: Int, _ period: Range<UInt64>,
+        published: (PendingPublish) -> Void
     ) async throws -> Histogram {
         var histogram = Histogram()
         let topic = "\(broker.topic).e2e-\(monotonicNanoseconds())"
         let subscription = try client.subscribe(to: topic, as: "bench")
         for _ in 0..<window {
-            _ = try await client.startPublishing(
-                Message(broker.payload(at: monotonicNanoseconds())), to: topic)
+            published(
+                try await client.startPublishing(
+                    Message(broker.payload(at: monotonicNanoseconds())), to: topic))
         }
         for try await delivery in subscription {
             let now = monotonicNanoseconds()
-            guard now < end else { break }
-            if now >= begin { histogram.record(now - BrokerOptions.time(of: delivery.payload)) }
+            guard now < period.upperBound else { break }
+            if now >= period.lowerBound {
+                histogram.record(now - BrokerOptions.time(of: delivery.payload))
+            }
             delivery.ackWithoutWaiting()
-            _ = try await client.startPublishing(
-                Message(broker.payload(at: monotonicNanoseconds())), to: topic)
+            published(
+                try await client.startPublishing(
+                    Message(broker.payload(at: monotonicNanoseconds())), to: topic))
         }
         await subscription.close()
         return histogram

@@ -18,36 +18,33 @@ struct PublishCommand: ParsableCommand {
     @Option(help: "Messages that each has unanswered.")
     var window = 1
 
-    @Option(help: "Seconds to measure.")
-    var seconds = 3.0
-
-    @Option(help: "Seconds before that, which do not count.")
-    var warmup = 0.5
+    @OptionGroup var period: Period
 
     func validate() throws {
-        guard (1...10_000).contains(connections), (1...65_536).contains(window),
-            connections * window <= 1 << 20
-        else { throw ValidationError("at most 10000 connections, and 2^20 messages unanswered") }
-        guard seconds > 0, seconds <= 3600, warmup >= 0 else {
-            throw ValidationError("--seconds is above 0 and at most 3600")
+        guard (1...10_000).contains(connections) else {
+            throw ValidationError("--connections is 1 to 10000")
+        }
+        guard (1...65_536).contains(window) else {
+            throw ValidationError("--window is 1 to 65536")
+        }
+        guard connections * window <= 1 << 20 else {
+            throw ValidationError("--connections times --window is at most 1048576")
         }
     }
 
     func run() throws {
         try reporting {
-            let begin = monotonicNanoseconds() + UInt64(warmup * 1e9)
-            let end = begin + UInt64(seconds * 1e9)
-            let latency = try measure(from: begin, to: end)
+            let latency = try measure(period.nanoseconds)
             BrokerReport(
                 measurement: "publish",
                 setting: [
                     ("connections", connections), ("window", window), ("size", broker.size),
-                ], messages: latency.count, seconds: seconds, latency: latency
+                ], messages: latency.count, seconds: period.seconds, latency: latency
             ).print(json: broker.json)
         }
     }
 
-    private func measure(from begin: UInt64, to end: UInt64) throws -> Histogram {
+    private func measure(_ period: Range<UInt64>) throws -> Histogram {
         let options = try broker.clientOptions()
         let (broker, connections, window) = (broker, connections, window)
         return try BrokerOptions.wait {
@@ -61,7 +58,7 @@ struct PublishCommand: ParsableCommand {
                         for client in clients {
                             for _ in 0..<window {
                                 group.addTask {
-                                    try await Self.publish(client, broker, from: begin, to: end)
+                                    try await Self.publish(client, broker, period)
                                 }
                             }
                         }
@@ -75,17 +72,17 @@ struct PublishCommand: ParsableCommand {
         }
     }
 
-    /// One message after the other; those whose answer comes between `begin` and `end` count.
+    /// One message after the other; those whose answer comes in `period` count.
     private static func publish(
-        _ client: ToyMQClient, _ broker: BrokerOptions, from begin: UInt64, to end: UInt64
+        _ client: ToyMQClient, _ broker: BrokerOptions, _ period: Range<UInt64>
     ) async throws -> Histogram {
         var histogram = Histogram()
         var now = monotonicNanoseconds()
         let message = Message(broker.payload(at: now))
-        while now < end {
+        while now < period.upperBound {
             try await client.publish(message, to: broker.topic)
             let answered = monotonicNanoseconds()
-            if answered >= begin, answered < end { histogram.record(answered - now) }
+            if period.contains(answered) { histogram.record(answered - now) }
             now = answered
         }
         return histogram

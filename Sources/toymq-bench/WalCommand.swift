@@ -51,10 +51,10 @@ struct WalCommand: ParsableCommand {
         }
         guard repetitions >= 1 else { throw ValidationError("--repeat is at least 1") }
         guard let largest = sizes.numbers.max(), largest <= 4_194_266 else {
-            throw ValidationError("a payload has at most 4194266 bytes (4 MiB less the frame)")
+            throw ValidationError("--sizes: at most 4194266 bytes each (4 MiB less the frame)")
         }
         guard callers.numbers.allSatisfy({ (1...65_536).contains($0) }) else {
-            throw ValidationError("1 to 65536 callers")
+            throw ValidationError("--callers: 1 to 65536 each")
         }
     }
 
