@@ -1,4 +1,5 @@
 import DataDirectory
+import Foundation
 import GoImport
 import SystemPackage
 import Testing
@@ -62,6 +63,20 @@ import WAL
         }
         #expect(process == getProcessID())
         #expect(directory.names(in: directory.data.topicsDirectory).isEmpty)
+    }
+
+    @Test func aLockThatCannotBeTakenIsNobodysToStop() throws {
+        try writeTopic()
+        try directory.data.create()
+        // What root may not open either.
+        let path = directory.data.lockFile.string
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let refused = try #require(try refusal(GoImport(topic, into: directory.data)))
+        guard case .lock(.io) = refused else {
+            Issue.record("\(refused)")
+            return
+        }
+        #expect(!"\(refused)".contains("stop that one"), "\(refused)")
     }
 
     @Test func whatIsNotThereIsNotImported() throws {
