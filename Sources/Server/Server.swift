@@ -15,7 +15,7 @@ public final class Server: Sendable {
     /// What clients, INFO and `--version` are told.
     public static let version = Service.version
 
-    /// Begins to listen. Blocks until it does, or throws why it cannot.
+    /// Begins to listen. Blocks until it does, or throws a ``ListenError`` with why it cannot.
     public init(
         _ broker: Broker, options: ServerOptions = ServerOptions(), metrics: MetricsAddress? = nil,
         logger: Logger
@@ -27,10 +27,14 @@ public final class Server: Sendable {
         self.group = group
         self.contexts = contexts
         do {
-            let listener = try Server.listen(service, group, contexts)
+            let listener = try Server.listen(.clients, options.host, options.port) {
+                try Server.listen(service, group, contexts)
+            }
             self.listener = listener
-            self.metrics = try metrics.map {
-                try MetricsServer.listen($0, service, group, listener: listener)
+            self.metrics = try metrics.map { address in
+                try Server.listen(.metrics, address.host, address.port) {
+                    try MetricsServer.listen(address, service, group, listener: listener)
+                }
             }
         } catch {
             service.readers.shutdown()
@@ -50,6 +54,14 @@ public final class Server: Sendable {
     static func text(_ address: SocketAddress?) -> String {
         guard let address, let ip = address.ipAddress, let port = address.port else { return "?" }
         return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
+
+    /// Listens, or says which address it is that cannot be had.
+    private static func listen(
+        _ purpose: ListenError.Purpose, _ host: String, _ port: Int,
+        _ body: () throws -> any Channel
+    ) throws(ListenError) -> any Channel {
+        do { return try body() } catch { throw ListenError(purpose, host: host, port: port, error) }
     }
 
     private static func listen(

@@ -32,7 +32,7 @@ struct Flags: ParsableArguments {
     @Option(help: "How many dedupe keys a topic remembers. (default: 65536)")
     var dedupeWindow: String?
 
-    @Option(help: "How long stopping may take. (default: 10s)")
+    @Option(help: "How long stopping may take, more than 0. (default: 10s)")
     var shutdownTimeout: String?
 
     @Option(help: "How many connections there may be. (default: 10000)")

@@ -116,6 +116,11 @@ private final class Running: Sendable {
             if let metrics = server.metricsAddress { text += "metrics \(metrics)\n" }
             StandardStream.output.put(text)
             Supervisor.tell("READY=1")
+        } catch let error as ListenError {
+            let setting =
+                error.purpose == .clients ? settings.addressSource : settings.metricsSource
+            logger.critical("cannot start: \(error.text(setting: setting))")
+            exit(2)
         } catch {
             logger.critical("cannot start: \(error)")
             exit(2)
