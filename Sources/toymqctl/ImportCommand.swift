@@ -22,7 +22,7 @@ struct ImportCommand: ParsableCommand {
             interrupted leaves none; run it again.
 
             Exit codes: 0 all was taken over; 1 not all, or the Go log has something worse than a \
-            remark; 2 nothing was imported: a topic exists already, DATA is in use, or a call \
+            remark, or the report could not be printed; 2 nothing was imported: a topic exists already, DATA is in use, or a call \
             failed; 64 usage.
             """)
 
@@ -56,21 +56,20 @@ struct ImportCommand: ParsableCommand {
         let work = GoImport(
             namedPath(path), into: DataLayout(FilePath(data)), as: try topicName())
         let bar = ProgressLine()
+        let report: ImportReport
         do throws(ImportError) {
-            let report = try work.run { bar.show($0) }
+            report = try work.run { bar.show($0) }
             bar.clear()
-            for issue in report.issues where !issue.isRemark { StandardError.say("\(issue)") }
-            print(json ? document(report).text : text(report))
-            if report.isComplete { return }
         } catch {
             bar.clear()
             StandardError.say("\(error)")
-            if json {
-                print(JSON.object(head + [("error", .string("\(error)"))]).text)
-            }
-            try Outcome.failed.exit()
+            return try Outcome.failed.exit(
+                printing: json
+                    ? JSON.object(head + [("error", .string("\(error)"))]).text : nil)
         }
-        try Outcome.incomplete.exit()
+        for issue in report.issues where !issue.isRemark { StandardError.say("\(issue)") }
+        let outcome = report.isComplete ? Outcome.done : .incomplete
+        try outcome.exit(printing: json ? document(report).text : text(report))
     }
 
     private func text(_ report: ImportReport) -> String {

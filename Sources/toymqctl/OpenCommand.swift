@@ -14,7 +14,7 @@ struct OpenCommand: ParsableCommand {
             Logs that were opened are closed cleanly again.
 
             Exit codes: 0 all were opened, torn tails included; 1 one is damaged or of a later \
-            version, or its offsets.json is damaged; 2 DATA or a topic is not there or in use, or \
+            version, or its offsets.json is damaged, or the report could not be printed; 2 DATA or a topic is not there or in use, or \
             a call failed; 64 usage. If several apply, the highest one.
             """)
 
@@ -54,18 +54,19 @@ struct OpenCommand: ParsableCommand {
                     "\(error)"
                 }
             StandardError.say(text)
-            if json { print(JSON.object(head + [("error", .string(text))]).text) }
-            return try Outcome.failed.exit()
+            return try Outcome.failed.exit(
+                printing: json ? JSON.object(head + [("error", .string(text))]).text : nil)
         }
         for result in results { if let problem = result.problem { StandardError.say(problem) } }
-        if json {
-            print(JSON.object(head + [("topics", .array(results.map(\.json)))]).text)
-        } else if results.isEmpty {
-            print("no topics in \(layout.topicsDirectory)")
-        } else {
-            print(results.map(\.text).joined(separator: "\n"))
-        }
-        try (results.map(\.outcome).max() ?? .done).exit()
+        let text =
+            if json {
+                JSON.object(head + [("topics", .array(results.map(\.json)))]).text
+            } else if results.isEmpty {
+                "no topics in \(layout.topicsDirectory)"
+            } else {
+                results.map(\.text).joined(separator: "\n")
+            }
+        try (results.map(\.outcome).max() ?? .done).exit(printing: text)
     }
 
     private var head: [(String, JSON)] { [("version", .integer(1)), ("path", .string(data))] }

@@ -40,6 +40,19 @@ enum Outcome: Int32, Comparable {
 
     static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
 
+    /// Prints what was found, if it was; ends the process, unless all is well. A report that nobody
+    /// gets is not well either.
+    func exit(printing text: String?) throws {
+        var outcome = self
+        do throws(OutputError) {
+            if let text { try StandardOutput.line(text) }
+        } catch {
+            StandardError.say("\(error)")
+            outcome = max(outcome, .incomplete)
+        }
+        try outcome.exit()
+    }
+
     /// Ends the process, unless all is well.
     func exit() throws {
         if self != .done { throw ExitCode(rawValue) }

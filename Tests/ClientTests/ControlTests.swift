@@ -1,7 +1,9 @@
 import ChaosHarness
+import DataDirectory
 import Foundation
 import Glibc
 import ProcessSupport
+import SystemPackage
 import Testing
 import ToyMQClient
 
@@ -148,6 +150,19 @@ import ToyMQClient
         #expect(full.exit == 1)
         #expect(full.error.contains("No space left on device"), "\(full.error)")
         #expect(count(full.error, "\n") == 1)
+    }
+
+    @Test func aReportThatCannotBePrintedIsNotAllRight() throws {
+        let broker = try TestBroker()
+        #expect(try toymqctl(broker, "pub", "t", "x").exit == 0)
+        #expect(try broker.victim.stop() == nil)
+        let data = broker.victim.layout.root.string
+        let full = try FinishedProcess([
+            "/bin/sh", "-c", "exec \"$1\" open \"$2\" > /dev/full", "sh", builtProgram("toymqctl"),
+            data,
+        ])
+        #expect(full.exit == 1 && full.error.contains("No space left on device"), "\(full.error)")
+        #expect(try run("toymqctl", ["open", data]).exit == 0)
     }
 
     @Test func theTraceContextHasOptionsOfItsOwn() throws {
