@@ -25,6 +25,16 @@ public struct Acknowledgements: Hashable, Sendable {
     /// The highest acknowledged id; nil if there is none.
     public var highest: MessageID? { ranges.last?.upperBound ?? acked }
 
+    /// How many ids below `end` are not acknowledged.
+    public func unacknowledged(below end: MessageID) -> UInt64 {
+        guard firstUnacknowledged < end else { return 0 }
+        var count = end.rawValue - firstUnacknowledged.rawValue
+        for range in ranges where range.lowerBound < end {
+            count -= min(range.upperBound.successor, end).rawValue - range.lowerBound.rawValue
+        }
+        return count
+    }
+
     /// Whether `id` is acknowledged.
     public func isAcknowledged(_ id: MessageID) -> Bool {
         if let acked, id <= acked { return true }

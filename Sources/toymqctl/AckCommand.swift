@@ -46,14 +46,20 @@ struct AckCommand: ParsableCommand {
             let facts = try self.facts(client)
             let work = Acknowledging(ids: ids, upTo: upTo)
             // Nothing is taken over from anybody if there is nothing to do.
-            if let first = facts.firstUnacknowledged(consumer) { work.isDoneBelow(first) }
+            if let known = facts.consumer(consumer) {
+                work.isDone(below: known.firstUnacknowledged)
+            }
             if work.isDone { return .done }
             let subscription = try client.subscribe(to: topic, as: consumer)
             defer { try? waitFor { await subscription.close() } }
             let counter = Counter("acknowledged")
             defer { counter.clear() }
+            var held: Delivery?
             while !work.isDone, let delivery = try next(subscription) {
-                guard work.wants(delivery.id) else { continue }
+                guard work.wants(delivery.id) else {
+                    held = delivery
+                    continue
+                }
                 let settlement = try waitFor { () async throws(ClientError) in
                     try await delivery.ack()
                 }
@@ -64,12 +70,22 @@ struct AckCommand: ParsableCommand {
             counter.clear()
             if work.isDone { return .done }
             // Nothing more comes: the broker may know that nothing is left to come.
-            if let first = try self.facts(client).firstUnacknowledged(consumer) {
-                work.isDoneBelow(first)
+            if let known = try self.facts(client).consumer(consumer) {
+                work.isDone(below: known.firstUnacknowledged)
+                // Whoever took the consumer over may have acknowledged some since: the count is of
+                // what was delivered here only as long as that is not so.
+                let isAll = known.unacknowledged == UInt64(work.held.count)
+                if !work.isDone, isAll, let held, try isOurs(held) { work.isDoneButHeld() }
             }
             for line in work.left { StandardError.say("\(line) within \(timeout) s") }
             return work.isDone ? .done : work.count == 0 ? .failed : .incomplete
         }
+    }
+
+    /// Whether what was delivered here is in flight here still. It is given back, as all the rest will
+    /// be at the end.
+    private func isOurs(_ delivery: Delivery) throws(ClientError) -> Bool {
+        try waitFor { () async throws(ClientError) in try await delivery.nack() } == .done
     }
 
     /// What the broker says of the topic, if that can be read and has the messages.
@@ -112,6 +128,8 @@ private final class Acknowledging {
     private var upTo: UInt64?
     /// Delivered to a connection that ended before the answer: they come again.
     private var unanswered: Set<UInt64> = []
+    /// Delivered and not acknowledged: they were not asked for.
+    private(set) var held: Set<UInt64> = []
     /// Acknowledged now, or of `ids` before.
     private(set) var count = 0
 
@@ -123,11 +141,19 @@ private final class Acknowledging {
     var isDone: Bool { wanted.isEmpty && upTo == nil }
 
     /// The broker says that everything below `first` is acknowledged.
-    func isDoneBelow(_ first: UInt64) {
+    func isDone(below first: UInt64) {
         let known = wanted.filter { $0 < first }
         count += known.count
         wanted.subtract(known)
         if let upTo, upTo < first { self.upTo = nil }
+    }
+
+    /// All is acknowledged but what is held.
+    func isDoneButHeld() {
+        let known = wanted.filter { !held.contains($0) }
+        count += known.count
+        wanted.subtract(known)
+        if let upTo, held.allSatisfy({ $0 > upTo }) { self.upTo = nil }
     }
 
     /// Whether a message that was delivered is to be acknowledged. A connection is sent what is not
@@ -136,9 +162,10 @@ private final class Acknowledging {
         let passed = wanted.filter { $0 < id && !unanswered.contains($0) }
         count += passed.count
         wanted.subtract(passed)
-        guard let upTo else { return wanted.contains(id) }
-        if id > upTo, unanswered.isEmpty { self.upTo = nil }
-        return id <= upTo
+        let isWanted = upTo.map { id <= $0 } ?? wanted.contains(id)
+        if !isWanted { held.insert(id) }
+        if let upTo, id > upTo, unanswered.isEmpty { self.upTo = nil }
+        return isWanted
     }
 
     /// The broker has taken the acknowledgement, or the connection has ended before. Gives the first.

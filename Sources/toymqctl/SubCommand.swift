@@ -87,9 +87,7 @@ struct SubCommand: ParsableCommand {
     /// lists some. Throws why there is no broker.
     private func isSubscribed(_ client: ToyMQClient) throws -> Bool {
         guard let facts = try TopicFacts.of(topic, client) else { return false }
-        if let own = facts.consumers.first(where: { $0.name == consumer }) {
-            return own.isConnected
-        }
+        if let own = facts.consumer(consumer) { return own.isConnected }
         // Those with a connection are listed first.
         return facts.consumersTotal > facts.consumers.count
             && facts.consumers.allSatisfy(\.isConnected)

@@ -6,6 +6,8 @@ struct TopicFacts {
     struct Consumer {
         let name: String
         let firstUnacknowledged: UInt64
+        /// How many messages it has not acknowledged; nil if the broker does not say it.
+        let unacknowledged: UInt64?
         let isConnected: Bool
     }
 
@@ -63,16 +65,15 @@ struct TopicFacts {
             else { return nil as Consumer? }
             return Consumer(
                 name: name, firstUnacknowledged: first.uint64Value,
+                unacknowledged: (consumer["unacknowledged"] as? NSNumber)?.uint64Value,
                 isConnected: consumer["connected"] as? Bool ?? false)
         }
         self.consumers = consumers
         consumersTotal = members["consumers_total"] as? Int ?? consumers.count
     }
 
-    /// The lowest id that the consumer has not acknowledged; nil if the broker does not list it.
-    func firstUnacknowledged(_ consumer: String) -> UInt64? {
-        consumers.first { $0.name == consumer }?.firstUnacknowledged
-    }
+    /// The consumer of this name; nil if the broker does not list it.
+    func consumer(_ name: String) -> Consumer? { consumers.first { $0.name == name } }
 
     /// `damaged: why`; for a topic that is not open.
     var trouble: String { "\(condition): \(reason ?? "no reason given")" }

@@ -46,6 +46,7 @@ struct DeliveryTests {
         let reopened = try again.topic()
         #expect(reopened.facts.consumers.map(\.name) == ["a", "b", "c", "d"])
         #expect(reopened.facts.consumers.map(\.firstUnacknowledged) == [1, 2, 1, 1])
+        #expect(reopened.facts.consumers.map(\.unacknowledged) == [2, 1, 2, 2])
         let reader = try Reader(reopened, "c")
         _ = try reader.take()
         let facts = reopened.facts(consumers: 2)

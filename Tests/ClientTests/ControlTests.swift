@@ -70,6 +70,12 @@ import ToyMQClient
         }
         #expect(try toymqctl(broker, "ack", "t", "all", "5").exit == 0)
         #expect(try toymqctl(broker, "ack", "t", "all", "--up-to", "5").exit == 0)
+        // 5 is behind all that is left.
+        #expect(try toymqctl(broker, "ack", "t", "late", "5").output == "5\n")
+        let late = try toymqctl(broker, "ack", "t", "late", "5", "--timeout", "0.5")
+        #expect(late.exit == 0 && late.output.isEmpty, "\(late.error)")
+        #expect(
+            try toymqctl(broker, "ack", "t", "late", "--up-to", "4").output == "0\n1\n2\n3\n4\n")
         // Nobody was connected: the broker has said it by itself. Out of order it can be seen by
         // what comes instead.
         let ahead = try toymqctl(broker, "ack", "t", "c", "4")

@@ -48,6 +48,19 @@ import WAL
         #expect(acknowledgements.acked == MessageID(4))
     }
 
+    @Test func whatIsNotAcknowledgedIsCounted() {
+        var acknowledgements = Acknowledgements()
+        #expect(acknowledgements.unacknowledged(below: MessageID(0)) == 0)
+        #expect(acknowledgements.unacknowledged(below: MessageID(7)) == 7)
+        for range in [0...1, 4...5, 8...9] as [ClosedRange<UInt64>] {
+            acknowledgements.acknowledge(ids(range))
+        }
+        let counts = (0...12).map { acknowledgements.unacknowledged(below: MessageID($0)) }
+        #expect(counts == [0, 0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6])
+        acknowledgements.acknowledge(ids((.max - 1)...(.max - 1)))
+        #expect(acknowledgements.unacknowledged(below: MessageID(.max)) == UInt64.max - 7)
+    }
+
     @Test func theHighestMessageIDThereIsCanBeAcknowledged() {
         var acknowledgements = Acknowledgements()
         acknowledgements.acknowledge(MessageID(.max - 1))

@@ -181,7 +181,7 @@ struct SessionTests {
         // The one that is there, whatever its name, then as many as there is room for.
         #expect(line.contains("\"consumers\": [{\"consumer\": \"consumer-1150\", "))
         let entry =
-            "{\"consumer\": \"consumer-1010\", \"first_unacknowledged\": 1, \"in_flight\": 0, "
+            "{\"consumer\": \"consumer-1010\", \"first_unacknowledged\": 1, \"unacknowledged\": 0, \"in_flight\": 0, "
             + "\"due\": 0, \"connected\": false}"
         #expect(line.contains(entry))
         #expect(line.hasSuffix("]}], \"more\": false}"))

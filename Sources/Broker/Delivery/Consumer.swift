@@ -117,8 +117,6 @@ final class Consumer: Sendable {
         state.withLock { $0.delivery.acknowledgements.highest }
     }
 
-    /// The lowest id that is not acknowledged.
-    var firstUnacknowledged: MessageID {
-        state.withLock { $0.delivery.acknowledgements.firstUnacknowledged }
-    }
+    /// What is acknowledged.
+    var acknowledgements: Acknowledgements { state.withLock { $0.delivery.acknowledgements } }
 }

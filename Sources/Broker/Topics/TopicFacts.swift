@@ -21,6 +21,9 @@ public struct TopicFacts: Hashable, Sendable {
         public let name: String
         /// The lowest id that it has not acknowledged.
         public let firstUnacknowledged: UInt64
+        /// How many ids it has not acknowledged, lost ones that it has not come to included; nil where
+        /// no log is open.
+        public let unacknowledged: UInt64?
         /// Messages in flight.
         public let inFlight: Int
         /// Messages that are due once more.
@@ -73,26 +76,25 @@ extension Topic {
             let counts = consumer.counts
             inFlight += counts.inFlight
             first.offer(
-                TopicFacts.ConsumerFacts(
-                    name: consumer.id.text,
-                    firstUnacknowledged: consumer.firstUnacknowledged.rawValue,
-                    inFlight: counts.inFlight, due: counts.due, isConnected: counts.isConnected))
+                .init(
+                    name: consumer.id.text, inFlight: counts.inFlight, due: counts.due,
+                    isConnected: counts.isConnected, acknowledgements: consumer.acknowledgements))
         }
         // Nobody was them since the start; what they have acknowledged is known all the same.
         var total = present.count
         for (id, acknowledgements) in offsets.consumers where present[id] == nil {
             total += 1
             first.offer(
-                TopicFacts.ConsumerFacts(
-                    name: id.text,
-                    firstUnacknowledged: acknowledgements.firstUnacknowledged.rawValue,
-                    inFlight: 0, due: 0, isConnected: false))
+                .init(
+                    name: id.text, inFlight: 0, due: 0, isConnected: false,
+                    acknowledgements: acknowledgements))
         }
         return TopicFacts(
             name: name.text, condition: condition, reason: reason,
             firstID: durable?.lowerBound.rawValue, nextID: durable?.upperBound.rawValue,
             keys: keys, commits: statistics?.commits ?? 0, messages: statistics?.messages ?? 0,
-            inFlight: inFlight, consumersTotal: total, consumers: first.sorted)
+            inFlight: inFlight, consumersTotal: total,
+            consumers: first.sorted.map { $0.facts(below: durable?.upperBound) })
     }
 
     private static func standing(
@@ -110,30 +112,39 @@ extension Topic {
 
 /// The first so many of the consumers that it is offered.
 private struct FirstConsumers {
+    struct Candidate {
+        let name: String
+        let inFlight: Int
+        let due: Int
+        let isConnected: Bool
+        /// There may be many ranges: they are counted for those that are kept.
+        let acknowledgements: Acknowledgements
+
+        func facts(below end: MessageID?) -> TopicFacts.ConsumerFacts {
+            TopicFacts.ConsumerFacts(
+                name: name, firstUnacknowledged: acknowledgements.firstUnacknowledged.rawValue,
+                unacknowledged: end.map { acknowledgements.unacknowledged(below: $0) },
+                inFlight: inFlight, due: due, isConnected: isConnected)
+        }
+    }
+
     let limit: Int
-    private var kept: [TopicFacts.ConsumerFacts] = []
+    private var kept: [Candidate] = []
 
     init(limit: Int) { self.limit = limit }
 
-    mutating func offer(_ consumer: TopicFacts.ConsumerFacts) {
+    mutating func offer(_ consumer: Candidate) {
         guard limit > 0 else { return }
         kept.append(consumer)
         // Now and then, so that each costs little more than a look.
-        if kept.count / 2 >= limit { cut() }
+        if kept.count / 2 >= limit { kept = sorted }
     }
 
-    private mutating func cut() {
-        kept.sort(by: FirstConsumers.isBefore)
-        kept.removeSubrange(min(limit, kept.count)...)
-    }
-
-    var sorted: [TopicFacts.ConsumerFacts] {
+    var sorted: [Candidate] {
         Array(kept.sorted(by: FirstConsumers.isBefore).prefix(limit))
     }
 
-    private static func isBefore(
-        _ a: TopicFacts.ConsumerFacts, _ b: TopicFacts.ConsumerFacts
-    ) -> Bool {
+    private static func isBefore(_ a: Candidate, _ b: Candidate) -> Bool {
         a.isConnected == b.isConnected ? a.name < b.name : a.isConnected
     }
 }

@@ -65,6 +65,7 @@ extension Service {
             var entry = JSONText()
             entry.member("consumer", consumer.name)
             entry.member("first_unacknowledged", consumer.firstUnacknowledged)
+            if let count = consumer.unacknowledged { entry.member("unacknowledged", count) }
             entry.member("in_flight", consumer.inFlight)
             entry.member("due", consumer.due)
             entry.member("connected", consumer.isConnected)
