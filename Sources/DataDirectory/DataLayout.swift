@@ -93,6 +93,18 @@ public struct DataLayout: Sendable {
     }
 }
 
+/// A topic's directory that the Go program has written.
+public struct GoLogError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The directory.
+    public let directory: FilePath
+
+    /// One line for people that says what to do.
+    public var description: String {
+        "\(directory) is a log of the Go program; import it into another data directory: "
+            + "`toymqctl import \(directory) DATA`"
+    }
+}
+
 /// What is in `DATA/topics`.
 public struct TopicListing: Hashable, Sendable {
     /// The directories that have a topic's name, in the order of their names.
@@ -124,9 +136,15 @@ extension DataLayout {
         return TopicListing(topics: topics.sorted(), foreign: foreign.sortedByName())
     }
 
-    /// Whether a directory holds a log of the Go program of the same name, or partitions of one, and
-    /// no segment of ours: opened as one of ours it would look empty, and be written into.
-    public func holdsGoLog(_ directory: FilePath) throws(DiskError) -> Bool {
+    /// Throws `GoLogError` if the directory of `topic` holds a log of the Go program of the same name,
+    /// or partitions of one, and no segment of ours: opened as one of ours it would look empty, and be
+    /// written into. Throws a `DiskError` if it cannot be listed. Blocks.
+    public func refuseGoLog(of topic: TopicName) throws {
+        let directory = directory(of: topic)
+        if try holdsGoLog(directory) { throw GoLogError(directory: directory) }
+    }
+
+    private func holdsGoLog(_ directory: FilePath) throws(DiskError) -> Bool {
         let entries = try storage.disk.list(directory)
         guard SegmentListing(entries).names.isEmpty else { return false }
         func isSegment(_ entry: DirectoryEntry) -> Bool {

@@ -14,8 +14,8 @@ struct OpenCommand: ParsableCommand {
             Logs that were opened are closed cleanly again.
 
             Exit codes: 0 all were opened, torn tails included; 1 one is damaged or of a later \
-            version, or its offsets.json is damaged, or the report could not be printed; 2 DATA or a topic is not there or in use, or \
-            a call failed; 64 usage. If several apply, the highest one.
+            version, or its offsets.json is damaged, or the report could not be printed; 2 DATA or a \
+            topic is not there, in use or the Go program's, or a call failed; 64 usage. If several apply, the highest one.
             """)
 
     @Argument(help: "The data directory.")

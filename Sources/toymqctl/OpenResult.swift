@@ -44,6 +44,7 @@ struct OpenResult {
     static func open(_ topic: TopicName, in layout: DataLayout, host: LogHost) -> OpenResult {
         let directory = layout.directory(of: topic)
         do {
+            try layout.refuseGoLog(of: topic)
             // Read before anything is cut: acknowledged messages were durable.
             let offsets = try OffsetsFile(layout.offsetsFile(of: topic)).load()
             try layout.syncChain(for: topic)

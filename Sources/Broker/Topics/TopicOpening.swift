@@ -16,13 +16,7 @@ enum TopicOpening {
     ) -> Result<OpenedTopic, BrokerError> {
         let directory = shared.layout.directory(of: name)
         do {
-            if try shared.layout.holdsGoLog(directory) {
-                return .failure(
-                    .unavailable(
-                        name,
-                        "\(directory) is a log of the Go program; import it into another data "
-                            + "directory: `toymqctl import \(directory) DATA`"))
-            }
+            try shared.layout.refuseGoLog(of: name)
             // Read before anything is cut: acknowledged messages were durable.
             let file = OffsetsFile(
                 shared.layout.offsetsFile(of: name), storage: shared.layout.storage)
