@@ -26,21 +26,10 @@ final class Promise<Value: Sendable>: Sendable {
     /// The result, as soon as there is one; `.cancelled` if the task is cancelled before.
     func value() async throws(ClientError) -> Value {
         if let outcome = state.withLockedValue({ $0.outcome }) { return try outcome.get() }
-        let id = state.withLockedValue { state -> UInt64 in
-            state.nextID += 1
-            return state.nextID
-        }
+        let id = nextID()
         let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let known = state.withLockedValue { state -> Outcome? in
-                    if let outcome = state.outcome { return outcome }
-                    // The handler below has run already and has found nobody.
-                    if Task.isCancelled { return .failure(.cancelled) }
-                    state.waiters.append((id, continuation))
-                    return nil
-                }
-                if let known { continuation.resume(returning: known) }
-            }
+            // The handler below may have run already and have found nobody.
+            await wait(id) { Task.isCancelled ? .failure(.cancelled) : nil }
         } onCancel: {
             let waiter = state.withLockedValue { state -> Waiter? in
                 guard let index = state.waiters.firstIndex(where: { $0.id == id }) else {
@@ -51,5 +40,26 @@ final class Promise<Value: Sendable>: Sendable {
             waiter?.continuation.resume(returning: .failure(.cancelled))
         }
         return try outcome.get()
+    }
+
+    /// The result, however often the task is cancelled meanwhile: for what has to be over.
+    func outcome() async -> Outcome { await wait(nextID()) { nil } }
+
+    private func nextID() -> UInt64 {
+        state.withLockedValue { state in
+            state.nextID += 1
+            return state.nextID
+        }
+    }
+
+    private func wait(_ id: UInt64, unless isOver: () -> Outcome?) async -> Outcome {
+        await withCheckedContinuation { continuation in
+            let known = state.withLockedValue { state -> Outcome? in
+                if let outcome = state.outcome ?? isOver() { return outcome }
+                state.waiters.append((id, continuation))
+                return nil
+            }
+            if let known { continuation.resume(returning: known) }
+        }
     }
 }

@@ -24,7 +24,7 @@ public struct Subscription: AsyncSequence, Sendable {
 
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for
     /// the broker to take them, and ends the connection. What is not acknowledged comes again to the
-    /// consumer's next subscription.
+    /// consumer's next subscription. May be called more than once, and after the client was closed.
     public func close() async { await core.close() }
 
     /// Takes one delivery after the other.
@@ -47,39 +47,49 @@ public struct Subscription: AsyncSequence, Sendable {
 
 /// What the copies of a subscription share.
 final class SubscriptionCore: Sendable {
+    private enum Phase {
+        case new
+        case open(Deliveries)
+        case over
+    }
+
     let topic: String
     let consumer: String
     private let queue: DeliveryQueue
-    private let loop: any EventLoop
-    private let deliveries: NIOLoopBoundBox<Deliveries?>
+    private let thread: ClientThread
+    private let phase: NIOLoopBoundBox<Phase>
     private let options: ClientOptions
-    private let whenEnded: @Sendable () -> Void
+    private let whenOver: @Sendable () -> Void
+    /// Complete when nothing is left of it. Whoever closes it waits for this, and not for the loop,
+    /// which may have gone.
+    private let over = Promise<Void>()
 
     init(
-        _ loop: any EventLoop, _ options: ClientOptions, topic: String, consumer: String,
-        whenEnded: @escaping @Sendable () -> Void
+        _ thread: ClientThread, _ options: ClientOptions, topic: String, consumer: String,
+        whenOver: @escaping @Sendable () -> Void
     ) {
-        self.whenEnded = whenEnded
+        self.whenOver = whenOver
         self.topic = topic
         self.consumer = consumer
-        self.loop = loop
+        self.thread = thread
         self.options = options
         queue = DeliveryQueue(options)
-        deliveries = NIOLoopBoundBox.makeEmptyBox(eventLoop: loop)
+        phase = NIOLoopBoundBox.makeBoxSendingValue(.new, eventLoop: thread.loop)
     }
 
-    /// Connects.
+    /// Connects, unless it has been ended before.
     func start() {
-        loop.execute { [self] in
+        execute { [self] in
+            guard case .new = phase.value else { return }
             let own = Deliveries(
-                queue, loop, options, topic: topic, consumer: consumer, self)
-            deliveries.value = own
+                queue, thread.loop, options, topic: topic, consumer: consumer, self)
+            phase.value = .open(own)
             own.start()
         }
     }
 
     func next() async throws(ClientError) -> Delivery? {
-        try await queue.next { loop.execute { self.deliveries.value?.readAgain() } }
+        try await queue.next { execute { self.open?.readAgain() } }
     }
 
     /// False if the delivery is of an earlier connection.
@@ -89,29 +99,42 @@ final class SubscriptionCore: Sendable {
         guard let isFirst = try queue.settle(settling, connection: connection) else {
             return false
         }
-        if isFirst { loop.execute { self.deliveries.value?.drain() } }
+        if isFirst { execute { self.open?.drain() } }
         return true
     }
 
     func close() async {
-        await withCheckedContinuation { continuation in
-            loop.execute { self.end { continuation.resume() } }
+        execute { self.end(within: .seconds(1)) {} }
+        _ = await over.outcome()
+    }
+
+    /// On the loop. What is asked for is answered until then, or not at all; `done` is called when
+    /// nothing is left.
+    func end(within timeout: TimeAmount, _ done: @escaping () -> Void) {
+        guard let own = open else {
+            phase.value = .over
+            finish()
+            return done()
+        }
+        own.close(within: timeout) {
+            self.phase.value = .over
+            self.finish()
+            done()
         }
     }
 
-    /// On the loop. `done` is called when nothing is left.
-    func end(_ done: @escaping @Sendable () -> Void) {
-        whenEnded()
-        guard let own = deliveries.value else {
-            queue.finish(nil)
-            done()
-            return
-        }
-        deliveries.value = nil
-        // Both are kept until it is over.
-        own.close {
-            _ = (own, self)
-            done()
-        }
+    /// Nothing is left of it, or its thread has gone.
+    func finish() {
+        queue.finish(nil)
+        over.complete(.success(()))
+        whenOver()
+    }
+
+    private func execute(_ work: @escaping @Sendable () -> Void) {
+        if !thread.execute(work) { finish() }
+    }
+
+    private var open: Deliveries? {
+        if case .open(let own) = phase.value { own } else { nil }
     }
 }

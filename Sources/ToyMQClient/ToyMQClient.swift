@@ -1,6 +1,5 @@
 internal import NIOConcurrencyHelpers
 internal import NIOCore
-internal import NIOPosix
 
 /// A client of a toymq broker: publishes, and subscribes. For any thread and task.
 ///
@@ -9,9 +8,11 @@ internal import NIOPosix
 public final class ToyMQClient: Sendable {
     /// What it was made with.
     public let options: ClientOptions
-    /// The thread, if it is its own.
-    private let group: MultiThreadedEventLoopGroup?
-    private let loop: any EventLoop
+    private let thread: ClientThread
+    /// The thread is another client's.
+    private let isGuest: Bool
+    /// Complete when nothing is left.
+    private let over = Promise<Void>()
     private let queue: RequestQueue
     private let requests: NIOLoopBoundBox<Requests>
 
@@ -25,23 +26,22 @@ public final class ToyMQClient: Sendable {
     /// A client; nothing is connected yet.
     public init(_ options: ClientOptions = ClientOptions()) {
         self.options = options
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        self.group = group
-        loop = group.next()
+        thread = ClientThread()
+        isGuest = false
         queue = RequestQueue(options)
         requests = NIOLoopBoundBox.makeBoxSendingValue(
-            Requests(queue, loop, options), eventLoop: loop)
+            Requests(queue, thread.loop, options), eventLoop: thread.loop)
     }
 
     /// A client with connections of its own on the thread of `other`, which has to be closed after
     /// it. For many connections from one process.
     public init(_ options: ClientOptions, onThreadOf other: ToyMQClient) {
         self.options = options
-        group = nil
-        loop = other.loop
+        thread = other.thread
+        isGuest = true
         queue = RequestQueue(options)
         requests = NIOLoopBoundBox.makeBoxSendingValue(
-            Requests(queue, loop, options), eventLoop: loop)
+            Requests(queue, thread.loop, options), eventLoop: thread.loop)
     }
 
     deinit {
@@ -49,14 +49,29 @@ public final class ToyMQClient: Sendable {
         let subscriptions = state.withLockedValue { $0.isClosed ? nil : $0.subscriptions }
         guard let subscriptions else { return }
         queue.close()
-        let (group, requests) = (group, requests)
-        loop.execute {
-            for subscription in subscriptions.values { subscription.end {} }
-            let own = requests.value
-            own.close(timeout: .zero) {
-                _ = own
-                group?.shutdownGracefully { _ in }
+        let (thread, isGuest, requests) = (thread, isGuest, requests)
+        thread.execute {
+            ToyMQClient.end(requests.value, Array(subscriptions.values), within: .zero) {
+                if !isGuest { thread.end {} }
             }
+        }
+    }
+
+    /// On the loop. Ends everything at once, and calls `done` when nothing is left.
+    private static func end(
+        _ requests: Requests, _ subscriptions: [SubscriptionCore], within timeout: TimeAmount,
+        _ done: @escaping () -> Void
+    ) {
+        var left = subscriptions.count + 1
+        func oneIsOver() {
+            left -= 1
+            if left == 0 { done() }
+        }
+        for subscription in subscriptions { subscription.end(within: timeout, oneIsOver) }
+        requests.close(timeout: timeout) {
+            // It is kept until it is over.
+            _ = requests
+            oneIsOver()
         }
     }
 
@@ -108,7 +123,9 @@ public final class ToyMQClient: Sendable {
     private func send(_ request: Request) async throws(ClientError) {
         try await queue.waitForRoom(bytes: request.command.count)
         guard try queue.add(request) else { return }
-        loop.execute { [requests] in requests.value.drain() }
+        if thread.execute({ [requests] in requests.value.drain() }) { return }
+        // The thread was another client's, and has gone.
+        for request in queue.take() { request.fail(.closed) }
     }
 
     // MARK: Asking
@@ -144,7 +161,7 @@ public final class ToyMQClient: Sendable {
             guard !state.isClosed else { throw .closed }
             let number = state.nextNumber
             state.nextNumber += 1
-            let core = SubscriptionCore(loop, options, topic: topic, consumer: consumer) {
+            let core = SubscriptionCore(thread, options, topic: topic, consumer: consumer) {
                 [weak self] in self?.forget(number)
             }
             state.subscriptions[number] = core
@@ -160,24 +177,32 @@ public final class ToyMQClient: Sendable {
 
     // MARK: Closing
 
-    /// Takes nothing more, waits for what is unanswered up to `timeout`, ends the subscriptions, the
-    /// connections and the thread. What is not answered by then fails.
+    /// Takes nothing more, waits for what is unanswered, acknowledgements included, up to `timeout`,
+    /// and ends the subscriptions, the connections and the thread. What is not answered by then
+    /// fails. A second call waits for the first.
     public func close(timeout: Duration = .seconds(5)) async {
         let subscriptions = state.withLockedValue { state -> [SubscriptionCore]? in
             guard !state.isClosed else { return nil }
             state.isClosed = true
-            defer { state.subscriptions = [:] }
             return Array(state.subscriptions.values)
         }
-        guard let subscriptions else { return }
+        guard let subscriptions else {
+            _ = await over.outcome()
+            return
+        }
         queue.close()
-        for subscription in subscriptions { await subscription.close() }
-        await withCheckedContinuation { continuation in
-            loop.execute { [requests] in
-                requests.value.close(timeout: TimeAmount(timeout)) { continuation.resume() }
+        let (thread, isGuest, over) = (thread, isGuest, over)
+        let isEnding = thread.execute { [requests] in
+            ToyMQClient.end(requests.value, subscriptions, within: TimeAmount(timeout)) {
+                if isGuest { return over.complete(.success(())) }
+                thread.end { over.complete(.success(())) }
             }
         }
-        try? await group?.shutdownGracefully()
+        if !isEnding {
+            for subscription in subscriptions { subscription.finish() }
+            over.complete(.success(()))
+        }
+        _ = await over.outcome()
     }
 }
 

@@ -43,7 +43,10 @@ final class FakeBroker: Sendable {
         func drain() { while !read().isEmpty {} }
     }
 
-    init(_ script: @escaping @Sendable (Peer, _ number: Int) -> Void) throws {
+    /// One connection after the other has its turn, or all at once.
+    init(
+        concurrent: Bool = false, _ script: @escaping @Sendable (Peer, _ number: Int) -> Void
+    ) throws {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -63,9 +66,13 @@ final class FakeBroker: Sendable {
             while true {
                 let descriptor = accept(listener, nil, nil)
                 guard descriptor >= 0 else { return }
-                script(Peer(descriptor: descriptor), number)
-                close(descriptor)
+                let connection = number
                 number += 1
+                let serve: @Sendable () -> Void = {
+                    script(Peer(descriptor: descriptor), connection)
+                    close(descriptor)
+                }
+                if concurrent { Thread(block: serve).start() } else { serve() }
             }
         }.start()
     }
@@ -84,4 +91,38 @@ final class FakeBroker: Sendable {
         options.reconnect.longestPause = .milliseconds(20)
         return options
     }
+}
+
+/// Something listens there, and takes no further connection: what connects gets no answer.
+final class FullListener: Sendable {
+    let port: Int
+    private let descriptors: [Int32]
+
+    init() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var all = [listener]
+        let isFull = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard bind(listener, address, length) == 0, listen(listener, 0) == 0,
+                    getsockname(listener, address, &length) == 0
+                else { return false }
+                for _ in 0..<4 {
+                    let one = socket(
+                        AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+                    all.append(one)
+                    _ = connect(one, address, length)
+                }
+                return true
+            }
+        }
+        descriptors = all
+        guard isFull else { throw POSIXError(.EADDRINUSE) }
+        port = Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    deinit { for descriptor in descriptors { close(descriptor) } }
 }

@@ -23,6 +23,7 @@ final class Deliveries: LinkUser {
     private var wasSubscribed = false
     private var isSubscribed = false
     private var isBegun = false
+    private var isClosing = false
 
     init(
         _ queue: DeliveryQueue, _ loop: any EventLoop, _ options: ClientOptions, topic: String,
@@ -132,8 +133,10 @@ final class Deliveries: LinkUser {
 
     // MARK: Closing
 
-    /// Says what was settled, and ends.
-    func close(_ done: @escaping () -> Void) {
+    /// Says what was settled, and ends. May be called again, for a sooner end.
+    func close(within timeout: TimeAmount, _ done: @escaping () -> Void) {
+        if isClosing { return link.closeWhenAnswered(within: timeout, done) }
+        isClosing = true
         drain()
         queue.finish(nil)
         if let connection = link.connection {
@@ -144,6 +147,6 @@ final class Deliveries: LinkUser {
             connection.send(bytes)
             connection.readAgain()
         }
-        link.closeWhenAnswered(done)
+        link.closeWhenAnswered(within: timeout, done)
     }
 }

@@ -42,8 +42,10 @@ final class Link: ConnectionUser {
     private var timer: Scheduled<Void>?
     private var life: RepeatedTask?
     private var whenClosed: [() -> Void] = []
-    /// The connection is the last one.
-    private var isEnding = false
+    /// The connection is the last one, and has until then.
+    private var deadline: NIODeadline?
+    /// What the attempt to connect has opened so far.
+    private var channels: [any Channel] = []
 
     init(_ loop: any EventLoop, _ options: ClientOptions) {
         self.loop = loop
@@ -79,6 +81,7 @@ final class Link: ConnectionUser {
         case .connecting:
             phase = .closed
             whenClosed.append(done)
+            for channel in channels { channel.close(promise: nil) }
         case .greeting(let connection), .ready(let connection):
             phase = .closed
             whenClosed.append(done)
@@ -86,13 +89,16 @@ final class Link: ConnectionUser {
         }
     }
 
-    /// As `close`, behind a QUIT that was sent: the broker answers everything and closes. It gets a
-    /// second for that.
-    func closeWhenAnswered(_ done: @escaping () -> Void) {
+    /// As `close`, behind a QUIT that was sent: the broker answers everything and closes. It has
+    /// `timeout` for that. May be called again, for a shorter one.
+    func closeWhenAnswered(within timeout: TimeAmount, _ done: @escaping () -> Void) {
         guard case .ready(let connection) = phase else { return close(done) }
         whenClosed.append(done)
-        isEnding = true
-        timer = loop.assumeIsolated().scheduleTask(in: .seconds(1)) { connection.close("closed") }
+        let end = NIODeadline.now() + timeout
+        guard end < deadline ?? .distantFuture else { return }
+        deadline = end
+        timer?.cancel()
+        timer = loop.assumeIsolated().scheduleTask(deadline: end) { connection.close("closed") }
     }
 
     // MARK: Connecting
@@ -102,11 +108,16 @@ final class Link: ConnectionUser {
         refusal = nil
         // A name may have several addresses, which are tried beside each other: only the channel that
         // came about gets a handler, and is read from that moment on.
+        let own = NIOLoopBound(self, eventLoop: loop)
         ClientBootstrap(group: loop)
             .resolver(options.addresses.map { FixedResolver(loop, $0) })
             .connectTimeout(TimeAmount(options.connectTimeout))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: false)
+            .channelInitializer { channel in
+                own.value.channels.append(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
             .connect(host: options.host, port: options.port)
             .assumeIsolated()
             .flatMapThrowing { channel in
@@ -119,6 +130,7 @@ final class Link: ConnectionUser {
     }
 
     private func connected(_ connection: Connection) {
+        channels = []
         guard case .connecting = phase else {
             connection.close("closed")
             return
@@ -137,6 +149,7 @@ final class Link: ConnectionUser {
     }
 
     private func notConnected(_ reason: String) {
+        channels = []
         if case .closed = phase {
             finishClosing()
             return
@@ -208,7 +221,7 @@ final class Link: ConnectionUser {
         life?.cancel()
         life = nil
         switch phase {
-        case .ready where isEnding:
+        case .ready where deadline != nil:
             phase = .closed
             user?.lost(reason: reason)
             finishClosing()

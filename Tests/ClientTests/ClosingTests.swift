@@ -1,0 +1,123 @@
+import Foundation
+import ProcessSupport
+import Synchronization
+import Testing
+import ToyMQClient
+
+/// However and in whatever order things are closed, it comes to an end.
+@Suite("Client: closing", .timeLimit(.minutes(2))) struct ClosingTests {
+    @Test func aSubscriptionMayBeClosedAfterItsClientAndMoreThanOnce() async throws {
+        let broker = try TestBroker()
+        let client = ToyMQClient(broker.options)
+        let subscription = try client.subscribe(to: "t", as: "c")
+        let loop = Task {
+            for try await _ in subscription {}
+            await subscription.close()
+        }
+        _ = try await client.publish(Message("x"), to: "t")
+        await client.close()
+        await subscription.close()
+        await subscription.close()
+        try await loop.value
+        var iterator = subscription.makeAsyncIterator()
+        #expect(try await iterator.next() == nil)
+    }
+
+    @Test func aSubscriptionThatOutlivesItsClientEndsAndTakesNothingMore() async throws {
+        let broker = try TestBroker()
+        let (subscription, delivery) = try await ToyMQClient.with(broker.options) { client in
+            try await client.publish(Message("x"), to: "t")
+            let subscription = try client.subscribe(to: "t", as: "c")
+            var iterator = subscription.makeAsyncIterator()
+            return (subscription, try #require(try await iterator.next()))
+        }
+        await #expect(throws: ClientError.closed) { try await delivery.ack() }
+        delivery.ackWithoutWaiting()
+        for try await _ in subscription {}
+        await subscription.close()
+    }
+
+    @Test func closingInACancelledTaskWaitsAllTheSame() async throws {
+        let broker = try TestBroker()
+        let client = ToyMQClient(broker.options)
+        try await client.publish(Message("x"), to: "t")
+        let subscription = try client.subscribe(to: "t", as: "c")
+        try await Task {
+            var iterator = subscription.makeAsyncIterator()
+            try await iterator.next()?.ackWithoutWaiting()
+            withUnsafeCurrentTask { $0?.cancel() }
+            await subscription.close()
+        }.value
+        let again = try client.subscribe(to: "t", as: "c")
+        try await client.publish(Message("y"), to: "t")
+        var iterator = again.makeAsyncIterator()
+        #expect(try await iterator.next()?.id == 1)
+        await client.close()
+    }
+
+    @Test func whatIsStartedWhileTheClientClosesEndsToo() async throws {
+        let broker = try TestBroker()
+        for _ in 0..<50 {
+            let client = ToyMQClient(broker.options)
+            let others = (0..<4).map { number in
+                Task {
+                    while true {
+                        let subscription = try client.subscribe(to: "t", as: "c\(number)")
+                        _ = try await client.startPublishing(Message("x"), to: "t")
+                        await subscription.close()
+                    }
+                }
+            }
+            _ = try await client.publish(Message("x"), to: "t")
+            await client.close()
+            for other in others {
+                await #expect(throws: ClientError.closed) { try await other.value }
+            }
+        }
+    }
+
+    @Test func aClientOnTheThreadOfOneThatIsClosedIsClosed() async throws {
+        let broker = try TestBroker()
+        let owner = ToyMQClient(broker.options)
+        let guest = ToyMQClient(broker.options, onThreadOf: owner)
+        await owner.close()
+        await #expect(throws: ClientError.closed) { try await guest.publish(Message("x"), to: "t") }
+        let subscription = try guest.subscribe(to: "t", as: "c")
+        for try await _ in subscription {}
+        await guest.close()
+        await subscription.close()
+    }
+
+    @Test func aBrokerThatHangsHoldsClosingUpOnceAndNotForEachSubscription() async throws {
+        let broker = try FakeBroker(concurrent: true) { peer, _ in
+            peer.greet()
+            peer.read(until: "\n")
+            peer.say("OK 0\nMSG t 0 1\nx\n")
+            peer.drain()
+        }
+        let client = ToyMQClient(broker.options)
+        var deliveries: [Delivery] = []
+        for number in 0..<20 {
+            let subscription = try client.subscribe(to: "t", as: "c\(number)")
+            var iterator = subscription.makeAsyncIterator()
+            deliveries.append(try #require(try await iterator.next()))
+        }
+        let acks = deliveries.map { delivery in Task { try await delivery.ack() } }
+        let start = ContinuousClock.now
+        await client.close(timeout: .milliseconds(300))
+        // It would take six seconds one after the other.
+        #expect(ContinuousClock.now - start < .seconds(4))
+        for ack in acks { _ = await ack.result }
+    }
+
+    @Test func closingDoesNotWaitForAConnectionThatDoesNotComeAbout() async throws {
+        // A full queue of a listener: further connections get no answer.
+        let listener = try FullListener()
+        var options = ClientOptions(port: listener.port)
+        options.connectTimeout = .seconds(100)
+        let client = ToyMQClient(options)
+        let pending = try await client.startPublishing(Message("x"), to: "t")
+        await client.close(timeout: .milliseconds(10))
+        await #expect(throws: ClientError.closed) { try await pending.receipt() }
+    }
+}
