@@ -7,7 +7,8 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     case outcomeUnknown(reason: String)
     /// No connection came about in as many attempts as the options allow. It was not done.
     case unreachable(reason: String)
-    /// What was asked for cannot be said in the protocol. Nothing was sent.
+    /// What was asked for cannot be said in the protocol, or an option of the client cannot be.
+    /// Nothing was sent.
     case invalidArgument(String)
     /// The client or the subscription was closed before it was sent.
     case closed

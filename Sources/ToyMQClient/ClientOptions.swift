@@ -1,24 +1,25 @@
-/// Where the broker is, and how the client behaves.
+/// Where the broker is, and how the client behaves. Durations are 1 ms to a year.
 public struct ClientOptions: Hashable, Sendable {
     /// A name or an address.
     public var host = "127.0.0.1"
     /// 1 to 65,535.
     public var port = 6789
-    /// What the broker wants to be shown; nil if it lets everybody in.
+    /// What the broker wants to be shown; nil if it lets everybody in. Visible ASCII letters: the end
+    /// of the line of a file it was read from is not one.
     public var token: String?
-    /// How many messages may be published and not yet answered. The next caller waits.
+    /// How many messages may be published and not yet answered, at least 1. The next caller waits.
     public var publishWindow = 1024
-    /// How many bytes they may have together. One that is larger goes alone.
+    /// How many bytes they may have together, at least 1. One that is larger goes alone.
     public var publishWindowBytes = 8 << 20
-    /// How many deliveries a subscription takes ahead of its loop. The broker sends at most 256
-    /// that are not acknowledged.
+    /// How many deliveries a subscription takes ahead of its loop, at least 1. The broker sends at
+    /// most 256 that are not acknowledged.
     public var deliveryWindow = 256
-    /// How many bytes of payload they may have together before no more are read.
+    /// How many bytes of payload they may have together before no more are read, at least 1.
     public var deliveryWindowBytes = 4 << 20
     /// How long making a connection may take, greeting included.
     public var connectTimeout = Duration.seconds(5)
-    /// A connection on which something is awaited and nothing was heard for so long is asked for a
-    /// sign of life; after as long again it is given up.
+    /// A connection on which nothing was heard for so long is asked for a sign of life; after as long
+    /// again it is given up.
     public var keepAlive = Duration.seconds(15)
     /// What happens when there is no connection.
     public var reconnect = Reconnect()

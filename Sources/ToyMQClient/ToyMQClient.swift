@@ -8,6 +8,8 @@ internal import NIOCore
 public final class ToyMQClient: Sendable {
     /// What it was made with.
     public let options: ClientOptions
+    /// Why nothing can be done with the options. Initializers do not throw: every call does.
+    private let flaw: ClientError?
     private let thread: ClientThread
     /// The thread is another client's.
     private let isGuest: Bool
@@ -23,9 +25,11 @@ public final class ToyMQClient: Sendable {
     }
     private let state = NIOLockedValueBox(State())
 
-    /// A client; nothing is connected yet.
+    /// A client; nothing is connected yet. With options that cannot be, every call fails with
+    /// ``ClientError/invalidArgument(_:)``, which names the option.
     public init(_ options: ClientOptions = ClientOptions()) {
         self.options = options
+        flaw = options.flaw
         thread = ClientThread()
         isGuest = false
         queue = RequestQueue(options)
@@ -37,6 +41,7 @@ public final class ToyMQClient: Sendable {
     /// it. For many connections from one process.
     public init(_ options: ClientOptions, onThreadOf other: ToyMQClient) {
         self.options = options
+        flaw = options.flaw
         thread = other.thread
         isGuest = true
         queue = RequestQueue(options)
@@ -112,6 +117,7 @@ public final class ToyMQClient: Sendable {
     public func startPublishing(
         _ message: Message, to topic: String
     ) async throws(ClientError) -> PendingPublish {
+        if let flaw { throw flaw }
         let command = try message.command(topic: topic)
         let promise = Promise<PublishReceipt>()
         try await send(
@@ -142,6 +148,7 @@ public final class ToyMQClient: Sendable {
     }
 
     private func info(command: [UInt8]) async throws(ClientError) -> String {
+        if let flaw { throw flaw }
         let promise = Promise<String>()
         try await send(Request(kind: .info(promise), command: command, isRepeatable: true))
         return try await promise.value()
@@ -154,6 +161,7 @@ public final class ToyMQClient: Sendable {
     public func subscribe(
         to topic: String, as consumer: String
     ) throws(ClientError) -> Subscription {
+        if let flaw { throw flaw }
         try Fields.check(topic, "a topic's name")
         guard topic.utf8.count <= 1024 else { throw .invalidArgument("a topic's name is too long") }
         try Fields.checkConsumer(consumer)
@@ -192,8 +200,9 @@ public final class ToyMQClient: Sendable {
         }
         queue.close()
         let (thread, isGuest, over) = (thread, isGuest, over)
+        let timeout = TimeAmount(min(max(timeout, .zero), ClientOptions.longestDuration))
         let isEnding = thread.execute { [requests] in
-            ToyMQClient.end(requests.value, subscriptions, within: TimeAmount(timeout)) {
+            ToyMQClient.end(requests.value, subscriptions, within: timeout) {
                 if isGuest { return over.complete(.success(())) }
                 thread.end { over.complete(.success(())) }
             }

@@ -1,9 +1,19 @@
 /// Writes what a client says. Each appends a whole command; fields are the caller's to check.
 public enum CommandWriter {
-    /// `HELLO 2 [AUTH <token>]`
+    /// Bytes of a token that fits a line of HELLO.
+    public static let tokenBytes = WireLimits.lineBytes - "HELLO 2 AUTH ".utf8.count
+
+    /// Whether HELLO can show this. An end of a line in it would make a command of what follows.
+    public static func isToken(_ text: String) -> Bool {
+        (1...tokenBytes).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    /// `HELLO 2 [AUTH <token>]`; anything but a token is a mistake of the caller.
     public static func hello(token: String? = nil, to output: inout [UInt8]) {
         output.append("HELLO 2")
         if let token {
+            precondition(isToken(token))
             output.append(" AUTH ")
             output.append(contentsOf: token.utf8)
         }

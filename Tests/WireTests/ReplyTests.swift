@@ -119,6 +119,20 @@ struct ReplyTests {
         }
     }
 
+    @Test("a token is what fits one field of one line")
+    func tokens() {
+        #expect(CommandWriter.isToken("!~"))
+        #expect(CommandWriter.isToken(String(repeating: "t", count: CommandWriter.tokenBytes)))
+        #expect(!CommandWriter.isToken(String(repeating: "t", count: CommandWriter.tokenBytes + 1)))
+        for text in ["", "a b", "a\n", "\ra", "a\u{0}", "a\u{7F}", "é"] {
+            #expect(!CommandWriter.isToken(text))
+        }
+        var bytes: [UInt8] = []
+        CommandWriter.hello(
+            token: String(repeating: "t", count: CommandWriter.tokenBytes), to: &bytes)
+        #expect(bytes.count == WireLimits.lineBytes + 1)
+    }
+
     @Test("a client's commands are what the parser understands")
     func commands() {
         var bytes: [UInt8] = []

@@ -82,6 +82,7 @@ final class Deliveries: LinkUser {
 
     func received(_ reply: Reply, _ bytes: ByteBuffer, on connection: Connection) -> Bool {
         if case .message(let message) = reply {
+            guard isSubscribed else { return false }
             arrived.append(
                 Delivery(message, bytes, topic: topic, connection: number, subscription))
             return true

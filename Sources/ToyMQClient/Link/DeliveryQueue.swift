@@ -36,7 +36,7 @@ final class DeliveryQueue: Sendable {
     private let windowBytes: Int
 
     init(_ options: ClientOptions) {
-        window = max(options.deliveryWindow, 1)
+        window = options.deliveryWindow
         windowBytes = options.deliveryWindowBytes
     }
 

@@ -26,6 +26,8 @@ final class Link: ConnectionUser {
         case idle
         case connecting
         case greeting(Connection)
+        /// What was read together with the greeting has not been handed over yet.
+        case greeted(Connection)
         case ready(Connection)
         case pausing(Scheduled<Void>)
         case closed
@@ -82,7 +84,7 @@ final class Link: ConnectionUser {
             phase = .closed
             whenClosed.append(done)
             for channel in channels { channel.close(promise: nil) }
-        case .greeting(let connection), .ready(let connection):
+        case .greeting(let connection), .greeted(let connection), .ready(let connection):
             phase = .closed
             whenClosed.append(done)
             connection.close("closed")
@@ -179,13 +181,12 @@ final class Link: ConnectionUser {
         timer?.cancel()
         timer = nil
         failures = 0
-        phase = .ready(connection)
+        phase = .greeted(connection)
         let bound = NIOLoopBound(connection, eventLoop: loop)
         let period = TimeAmount(options.keepAlive)
         life = loop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in
             if !bound.value.checkLife() { bound.value.close("no sign of life from the broker") }
         }
-        user?.ready(connection)
     }
 
     // MARK: ConnectionUser
@@ -204,12 +205,26 @@ final class Link: ConnectionUser {
             default: return false
             }
             return true
+        case .greeted:
+            // A broker that says why it closes has said it.
+            guard case .error(_, let code, let text) = reply else { return false }
+            connection.close("the broker said \(bytes.text(code)) \(bytes.text(text))")
+            return true
         case .closed: return true
         case .idle, .pausing: return false
         }
     }
 
-    func receivedAll(on connection: Connection) { user?.receivedAll(on: connection) }
+    /// Nothing is asked before all that came with the greeting has been looked at: it answers
+    /// nothing, and would be taken for the answer.
+    func receivedAll(on connection: Connection) {
+        guard case .greeted = phase else {
+            user?.receivedAll(on: connection)
+            return
+        }
+        phase = .ready(connection)
+        user?.ready(connection)
+    }
 
     var mayRead: Bool {
         if case .ready = phase { user?.mayRead ?? true } else { true }
@@ -230,7 +245,7 @@ final class Link: ConnectionUser {
             failures = 1
             pause()
             user?.lost(reason: reason)
-        case .greeting, .connecting:
+        case .greeting, .greeted, .connecting:
             if case .refused(let code, _)? = refusal, code != .busy, let refusal {
                 phase = .idle
                 failures = 0

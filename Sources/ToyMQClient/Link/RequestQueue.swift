@@ -28,7 +28,7 @@ final class RequestQueue: Sendable {
     private let windowBytes: Int
 
     init(_ options: ClientOptions) {
-        window = max(options.publishWindow, 1)
+        window = options.publishWindow
         windowBytes = options.publishWindowBytes
     }
 
