@@ -3,10 +3,11 @@ internal import NIOCore
 /// What a consumer has not acknowledged of a topic, then what comes live, for ever. Made by
 /// ``ToyMQClient/subscribe(to:as:)``.
 ///
-/// It has a connection of its own, made when the first delivery is asked for. When that ends, it is
-/// made again and the subscription goes on: all that was in flight comes again. The sequence ends
-/// when the subscription or the client is closed or the task is cancelled, and throws what the broker
-/// has refused it with. One loop at a time is the rule; with several, each delivery goes to one.
+/// It has a connection of its own, made at once. When that ends, it is made again and the
+/// subscription goes on: all that was in flight comes again. The sequence ends when the subscription
+/// or the client is closed or the task is cancelled, and throws what the broker has refused it with.
+/// What a cancelled loop has not taken stays for the next one. One loop at a time is the rule; with
+/// several, each delivery goes to one.
 public struct Subscription: AsyncSequence, Sendable {
     /// A message.
     public typealias Element = Delivery

@@ -111,6 +111,32 @@ import ToyMQClient
         await client.close()
     }
 
+    @Test func aCancelledLoopEndsAtOnceAndLeavesTheRestToTheNextOne() async throws {
+        let broker = try TestBroker()
+        try await ToyMQClient.with(broker.options) { client in
+            try await Self.fill(client, 200)
+            let subscription = try client.subscribe(to: "t", as: "c")
+            let loop = Task {
+                var ids: [UInt64] = []
+                for try await delivery in subscription {
+                    ids.append(delivery.id)
+                    // Its answer stands behind all that is delivered: they are queued now.
+                    if delivery.id == 2 { try await delivery.ack() }
+                    if delivery.id == 3 { withUnsafeCurrentTask { $0?.cancel() } }
+                }
+                return ids
+            }
+            #expect(try await loop.value == [0, 1, 2, 3])
+            var next: UInt64 = 4
+            for try await delivery in subscription {
+                #expect(delivery.id == next)
+                next += 1
+                if next == 200 { break }
+            }
+            await subscription.close()
+        }
+    }
+
     @Test func aRefusedSubscriptionThrows() async throws {
         let broker = try TestBroker()
         try await ToyMQClient.with(broker.options) { client in

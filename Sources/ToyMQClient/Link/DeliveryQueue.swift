@@ -44,12 +44,15 @@ final class DeliveryQueue: Sendable {
 
     private typealias Outcome = Result<Delivery?, ClientError>
 
-    /// The next delivery. `resume` is called if the connection may read again.
+    /// The next delivery; nil, and the rest stays for the next loop, if the task is cancelled.
+    /// `resume` is called if the connection may read again.
     func next(resume: () -> Void) async throws(ClientError) -> Delivery? {
         let id = state.withLockedValue { state -> UInt64 in
             state.nextWaiter += 1
             return state.nextWaiter
         }
+        // Looked at first: a loop that finds something each time would never end.
+        if Task.isCancelled { return nil }
         if let (outcome, isRoom) = state.withLockedValue({ ready(&$0) }) {
             if isRoom { resume() }
             return try outcome.get()
@@ -75,9 +78,9 @@ final class DeliveryQueue: Sendable {
         let outcome = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let found = state.withLockedValue { state -> (Outcome, isRoom: Bool)? in
-                    if let found = ready(&state) { return found }
                     // The handler below has run already and has found nobody.
                     if Task.isCancelled { return (.success(nil), false) }
+                    if let found = ready(&state) { return found }
                     state.waiters.append((id, continuation))
                     return nil
                 }
