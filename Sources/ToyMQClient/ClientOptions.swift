@@ -40,9 +40,10 @@ public struct ClientOptions: Hashable, Sendable {
         public var firstPause = Duration.milliseconds(50)
         /// The longest pause.
         public var longestPause = Duration.seconds(5)
-        /// How many attempts in a row may fail; nil for as long as it takes. Afterwards all that
-        /// waits fails with ``ClientError/unreachable(reason:)``; what is asked for later starts
-        /// anew.
+        /// How many attempts in a row may fail; nil for as long as it takes. One has failed if
+        /// nothing was answered on its connection, or the subscription was refused for a reason
+        /// that passes. Afterwards all that waits fails with ``ClientError/unreachable(reason:)`` or
+        /// that refusal; what is asked for later starts anew.
         public var attempts: Int?
 
         /// The defaults.

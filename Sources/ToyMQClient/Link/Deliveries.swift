@@ -91,6 +91,7 @@ final class Deliveries: LinkUser {
         case (.subscribed?, .ok):
             isSubscribed = true
             wasSubscribed = true
+            link.served()
         case (.settled(let promise)?, .ok): promise?.complete(.success(.done))
         case (.settled(let promise)?, .error): promise?.complete(.success(.notInFlight))
         case (.subscribed?, .error(let code, let codeText, let text)):
@@ -98,7 +99,7 @@ final class Deliveries: LinkUser {
                 code: RefusalCode(rawValue: bytes.text(codeText)), text: bytes.text(text))
             let isPassing = code == .busy || (wasSubscribed && code == .subscribeFailed)
             if isPassing {
-                connection.close("\(error)")
+                link.refused(error)
             } else {
                 queue.finish(error)
                 link.close {}
@@ -129,6 +130,8 @@ final class Deliveries: LinkUser {
             if case .settled(let promise) = next { promise?.complete(.success(.notInFlight)) }
         }
     }
+
+    var needsConnection: Bool { true }
 
     func failed(_ error: ClientError) { queue.finish(error) }
 

@@ -13,8 +13,10 @@ protocol LinkUser: AnyObject {
     func receivedAll(on connection: Connection)
     /// As `ConnectionUser`.
     var mayRead: Bool { get }
-    /// A connection that was ready has ended; another one is on its way.
+    /// A connection that was ready has ended; another one is on its way if it is needed.
     func lost(reason: String)
+    /// There is something to be said, or to wait for.
+    var needsConnection: Bool { get }
     /// No connection comes about, and no more are tried until `Link.wake`.
     func failed(_ error: ClientError)
 }
@@ -39,7 +41,9 @@ final class Link: ConnectionUser {
     private var phase = Phase.idle
     /// Attempts in a row that came to nothing.
     private var failures = 0
-    /// Why the broker did not greet, if it said so.
+    /// The connection was of use. A greeting is none: a broker may greet and refuse all else.
+    private var hasServed = false
+    /// What the broker has refused with, behind which the connection ends.
     private var refusal: ClientError?
     private var timer: Scheduled<Void>?
     private var life: RepeatedTask?
@@ -66,6 +70,18 @@ final class Link: ConnectionUser {
     /// The connection, if it is ready.
     var connection: Connection? {
         if case .ready(let connection) = phase { connection } else { nil }
+    }
+
+    /// Something that was asked for on the connection has been answered.
+    func served() {
+        hasServed = true
+        failures = 0
+    }
+
+    /// Ends the connection because what it is there for was refused, for now.
+    func refused(_ error: ClientError) {
+        refusal = error
+        connection?.close("\(error)")
     }
 
     /// Ends it for good, and calls `done` when nothing is left.
@@ -108,6 +124,7 @@ final class Link: ConnectionUser {
     private func connect() {
         phase = .connecting
         refusal = nil
+        hasServed = false
         // A name may have several addresses, which are tried beside each other: only the channel that
         // came about gets a handler, and is read from that moment on.
         let own = NIOLoopBound(self, eventLoop: loop)
@@ -156,13 +173,16 @@ final class Link: ConnectionUser {
             finishClosing()
             return
         }
+        attemptFailed(
+            .unreachable(reason: "cannot connect to \(options.host):\(options.port): \(reason)"))
+    }
+
+    private func attemptFailed(_ error: ClientError) {
         failures += 1
-        let text =
-            "cannot connect to \(options.host):\(options.port): \(reason)"
         if let attempts = options.reconnect.attempts, failures >= attempts {
             failures = 0
             phase = .idle
-            user?.failed(.unreachable(reason: text))
+            user?.failed(error)
             return
         }
         pause()
@@ -180,7 +200,6 @@ final class Link: ConnectionUser {
     private func greeted(_ connection: Connection) {
         timer?.cancel()
         timer = nil
-        failures = 0
         phase = .greeted(connection)
         let bound = NIOLoopBound(connection, eventLoop: loop)
         let period = TimeAmount(options.keepAlive)
@@ -241,10 +260,9 @@ final class Link: ConnectionUser {
             user?.lost(reason: reason)
             finishClosing()
         case .ready:
-            // The pause behind a connection that was good is the shortest.
-            failures = 1
-            pause()
+            phase = .idle
             user?.lost(reason: reason)
+            goOn(reason)
         case .greeting, .greeted, .connecting:
             if case .refused(let code, _)? = refusal, code != .busy, let refusal {
                 phase = .idle
@@ -256,6 +274,21 @@ final class Link: ConnectionUser {
         case .closed: finishClosing()
         case .idle, .pausing: break
         }
+    }
+
+    /// Behind a connection that was ready.
+    private func goOn(_ reason: String) {
+        // Its user may have closed it, now that nothing is awaited any more.
+        guard case .idle = phase else { return }
+        guard user?.needsConnection ?? false else {
+            failures = 0
+            return
+        }
+        if hasServed { return pause() }
+        attemptFailed(
+            refusal
+                ?? .unreachable(
+                    reason: "\(options.host):\(options.port) has answered nothing: \(reason)"))
     }
 
     private func finishClosing() {

@@ -81,6 +81,7 @@ final class Requests: LinkUser {
         default: return false
         }
         sent.removeFirst()
+        link.served()
         answeredCount += 1
         answeredBytes += request.command.count
         return true
@@ -111,6 +112,8 @@ final class Requests: LinkUser {
         unsent.prepend(contentsOf: again)
         release()
     }
+
+    var needsConnection: Bool { !unsent.isEmpty }
 
     func failed(_ error: ClientError) { abandon(error, "\(error)") }
 

@@ -1,0 +1,117 @@
+import Foundation
+import ProcessSupport
+import Synchronization
+import Testing
+import ToyMQClient
+
+/// When a connection is made again, and how often.
+@Suite("Client: attempts", .timeLimit(.minutes(2))) struct AttemptTests {
+    @Test func aSubscriptionThatStaysRefusedThrowsTheRefusalWhenTheAttemptsRunOut() async throws {
+        let broker = try TestBroker("--max-topics", "1")
+        var options = broker.options
+        options.reconnect.attempts = 3
+        try await ToyMQClient.with(options) { client in
+            try await client.publish(Message("x"), to: "a")
+            let subscription = try client.subscribe(to: "b", as: "c")
+            await #expect {
+                for try await _ in subscription {}
+            } throws: { error in
+                if case .refused(.busy, _)? = error as? ClientError { true } else { false }
+            }
+        }
+    }
+
+    @Test func thePausesGrowThoughEachConnectionIsGreeted() async throws {
+        let count = Atomic(0)
+        let broker = try FakeBroker { peer, _ in
+            count.add(1, ordering: .relaxed)
+            peer.greet()
+            peer.read(until: "SUB t c\n")
+            peer.say("ERR BUSY too many topics\n")
+            peer.drain()
+        }
+        var options = broker.options
+        options.reconnect.attempts = 5
+        options.reconnect.firstPause = .milliseconds(40)
+        options.reconnect.longestPause = .seconds(10)
+        try await ToyMQClient.with(options) { client in
+            let start = ContinuousClock.now
+            let subscription = try client.subscribe(to: "t", as: "c")
+            await #expect(throws: ClientError.refused(code: .busy, text: "too many topics")) {
+                for try await _ in subscription {}
+            }
+            // Four pauses of 40, 80, 160 and 320 ms, up to a half shorter.
+            #expect(ContinuousClock.now - start >= .milliseconds(300))
+        }
+        #expect(count.load(ordering: .relaxed) == 5)
+    }
+
+    @Test func aConnectionThatIsGreetedAndAnswersNothingIsAFailedAttempt() async throws {
+        let count = Atomic(0)
+        let broker = try FakeBroker { peer, _ in
+            count.add(1, ordering: .relaxed)
+            peer.greet()
+            peer.read(until: "x\n")
+        }
+        var options = broker.options
+        options.reconnect.attempts = 3
+        let client = ToyMQClient(options)
+        await #expect {
+            try await client.publish(Message("x", key: "k"), to: "t")
+        } throws: { error in
+            guard case .outcomeUnknown(let reason)? = error as? ClientError else { return false }
+            return reason.contains("127.0.0.1:\(broker.port) has answered nothing")
+        }
+        await client.close()
+        #expect(count.load(ordering: .relaxed) == 3)
+    }
+
+    @Test func aConnectionThatAnswersIsNoFailedAttempt() async throws {
+        let broker = try FakeBroker { peer, number in
+            peer.greet()
+            peer.read(until: "PUB t k:\(number) 1\nx\n")
+            peer.say("OK \(number)\n")
+        }
+        var options = broker.options
+        options.reconnect.attempts = 1
+        try await ToyMQClient.with(options) { client in
+            var pending: [PendingPublish] = []
+            for number in 0..<8 {
+                pending.append(
+                    try await client.startPublishing(Message("x", key: "k:\(number)"), to: "t"))
+            }
+            for (number, promise) in pending.enumerated() {
+                #expect(try await promise.receipt().id == UInt64(number))
+            }
+        }
+    }
+
+    @Test func aClientWithNothingToPublishConnectsAgainForTheNextMessageOnly() async throws {
+        let count = Atomic(0)
+        let broker = try FakeBroker { peer, number in
+            count.add(1, ordering: .relaxed)
+            peer.greet()
+            peer.read(until: "x\n")
+            peer.say("OK \(number)\n")
+        }
+        // It connects again and again, on the same thread and with the same pauses.
+        let (turns, turn) = AsyncStream.makeStream(of: Void.self)
+        let other = try FakeBroker { peer, _ in
+            peer.greet()
+            peer.read(until: "SUB t c\n")
+            peer.say("OK 0\n")
+            turn.yield()
+        }
+        let client = ToyMQClient(broker.options)
+        let neighbour = ToyMQClient(other.options, onThreadOf: client)
+        #expect(try await client.publish(Message("x"), to: "t").id == 0)
+        let subscription = try neighbour.subscribe(to: "t", as: "c")
+        var iterator = turns.makeAsyncIterator()
+        for _ in 0..<20 { await iterator.next() }
+        #expect(count.load(ordering: .relaxed) == 1)
+        #expect(try await client.publish(Message("x"), to: "t").id == 1)
+        await subscription.close()
+        await neighbour.close()
+        await client.close()
+    }
+}
