@@ -35,7 +35,8 @@ public struct Message: Hashable, Sendable {
 
 /// A name and a value that travel with a message.
 public struct Header: Hashable, Sendable {
-    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`; not `traceparent` and `tracestate`, which a message has
+    /// properties for.
     public var name: String
     /// Any bytes. The whole line of a message, headers and key included, has at most 8 KiB.
     public var value: [UInt8]
@@ -106,7 +107,9 @@ extension Message {
                         + "unlike '\(header.name)'")
             }
             guard wire.name != WireHeader.traceparent, wire.name != WireHeader.tracestate else {
-                throw .invalidArgument("the trace context is a property of its own")
+                throw .invalidArgument(
+                    "\(header.name) is no header: the message's property \(header.name) takes its value"
+                )
             }
             list.append(wire)
         }

@@ -39,6 +39,12 @@ final class FakeBroker: Sendable {
             say("HELLO 2 OK\n")
         }
 
+        /// Until there is something to be read, which is left there.
+        func waitForMore() {
+            var byte: UInt8 = 0
+            _ = recv(descriptor, &byte, 1, Int32(MSG_PEEK))
+        }
+
         /// Until the client has gone.
         func drain() { while !read().isEmpty {} }
     }

@@ -222,6 +222,35 @@ import ToyMQClient
         }
     }
 
+    @Test func errorsArePlainText() async throws {
+        // What it has not read resets the connection when it closes it.
+        let broker = try FakeBroker { peer, _ in
+            peer.greet()
+            peer.waitForMore()
+        }
+        let client = ToyMQClient(broker.options)
+        await #expect(throws: ClientError.outcomeUnknown(reason: "Connection reset by peer")) {
+            try await client.publish(Message("x"), to: "t")
+        }
+        await #expect {
+            let header = Header("traceparent", "1")
+            try await client.publish(Message("x", headers: [header]), to: "t")
+        } throws: { error in
+            "\(error)".contains("property traceparent")
+        }
+        await client.close()
+        var options = ClientOptions(host: "::1", port: 1)
+        options.reconnect.attempts = 1
+        let other = ToyMQClient(options)
+        await #expect {
+            try await other.publish(Message("x"), to: "t")
+        } throws: { error in
+            guard case .unreachable(let text)? = error as? ClientError else { return false }
+            return text.hasPrefix("cannot connect to [::1]:1: ") && !text.contains("errno")
+        }
+        await other.close()
+    }
+
     @Test func nobodyThereIsATypedErrorAndTheNextCallTriesAgain() async throws {
         var options = ClientOptions(port: 1)
         options.reconnect.attempts = 2

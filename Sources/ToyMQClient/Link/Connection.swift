@@ -102,7 +102,9 @@ final class Connection: ChannelDuplexHandler {
         user.ended(self, reason: reason)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { close("\(error)") }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        close(Plain.text(error))
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isOver else { return }

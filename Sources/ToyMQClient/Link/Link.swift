@@ -1,4 +1,3 @@
-internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Wire
@@ -145,7 +144,7 @@ final class Link: ConnectionUser {
                 self.connected(connection)
                 try? channel.syncOptions?.setOption(.autoRead, value: true)
             }
-            .whenFailure { error in self.notConnected("\(Link.text(error))") }
+            .whenFailure { error in self.notConnected(Plain.text(error)) }
     }
 
     private func connected(_ connection: Connection) {
@@ -174,7 +173,7 @@ final class Link: ConnectionUser {
             return
         }
         attemptFailed(
-            .unreachable(reason: "cannot connect to \(options.host):\(options.port): \(reason)"))
+            .unreachable(reason: "cannot connect to \(Plain.address(options)): \(reason)"))
     }
 
     private func attemptFailed(_ error: ClientError) {
@@ -288,24 +287,13 @@ final class Link: ConnectionUser {
         attemptFailed(
             refusal
                 ?? .unreachable(
-                    reason: "\(options.host):\(options.port) has answered nothing: \(reason)"))
+                    reason: "\(Plain.address(options)) has answered nothing: \(reason)"))
     }
 
     private func finishClosing() {
         let done = whenClosed
         whenClosed = []
         for call in done { call() }
-    }
-
-    private static func text(_ error: any Error) -> String {
-        if let error = error as? NIOConnectionError {
-            return error.connectionErrors.first.map { text($0.error) } ?? "\(error.host) is unknown"
-        }
-        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
-        if case ChannelError.connectTimeout(let timeout)? = error as? ChannelError {
-            return "no connection in \(timeout.nanoseconds / 1_000_000) ms"
-        }
-        return "\(error)"
     }
 }
 
