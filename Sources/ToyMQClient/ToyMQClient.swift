@@ -187,7 +187,8 @@ public final class ToyMQClient: Sendable {
 
     /// Takes nothing more, waits for what is unanswered, acknowledgements included, up to `timeout`,
     /// and ends the subscriptions, the connections and the thread. What is not answered by then
-    /// fails. A second call waits for the first.
+    /// fails. A second call waits for the first. A look-up of the broker's name that is going on
+    /// cannot be given up, and takes at most ``ClientOptions/connectTimeout`` more.
     public func close(timeout: Duration = .seconds(5)) async {
         let subscriptions = state.withLockedValue { state -> [SubscriptionCore]? in
             guard !state.isClosed else { return nil }

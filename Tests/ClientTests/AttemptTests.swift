@@ -21,6 +21,16 @@ import ToyMQClient
         }
     }
 
+    @Test func toymqctlGivesARefusedSubscriptionUpAfterItsAttempts() async throws {
+        let broker = try TestBroker("--max-topics", "1")
+        try await ToyMQClient.with(broker.options) { client in
+            _ = try await client.publish(Message("x"), to: "a")
+        }
+        let result = try run(
+            "toymqctl", ["sub", "b", "--addr", "127.0.0.1:\(broker.port)", "--attempts", "2"])
+        #expect(result.exit == 2 && result.error.contains("BUSY"))
+    }
+
     @Test func thePausesGrowThoughEachConnectionIsGreeted() async throws {
         let count = Atomic(0)
         let broker = try FakeBroker { peer, _ in

@@ -115,9 +115,14 @@ import ToyMQClient
         let listener = try FullListener()
         var options = ClientOptions(port: listener.port)
         options.connectTimeout = .seconds(100)
-        let client = ToyMQClient(options)
-        let pending = try await client.startPublishing(Message("x"), to: "t")
-        await client.close(timeout: .milliseconds(10))
-        await #expect(throws: ClientError.closed) { try await pending.receipt() }
+        // The second address is tried beside the first, or after it.
+        for addresses in [["127.0.0.1"], ["127.0.0.1", "127.0.0.1"]] {
+            options.addresses = addresses
+            let client = ToyMQClient(options)
+            let pending = try await client.startPublishing(Message("x"), to: "t")
+            _ = try client.subscribe(to: "t", as: "c")
+            await client.close(timeout: .milliseconds(10))
+            await #expect(throws: ClientError.closed) { try await pending.receipt() }
+        }
     }
 }

@@ -133,7 +133,7 @@ final class Link: ConnectionUser {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: false)
             .channelInitializer { channel in
-                own.value.channels.append(channel)
+                own.value.opened(channel)
                 return channel.eventLoop.makeSucceededVoidFuture()
             }
             .connect(host: options.host, port: options.port)
@@ -145,6 +145,12 @@ final class Link: ConnectionUser {
                 try? channel.syncOptions?.setOption(.autoRead, value: true)
             }
             .whenFailure { error in self.notConnected(Plain.text(error)) }
+    }
+
+    private func opened(_ channel: any Channel) {
+        channels.append(channel)
+        // Closed meanwhile: the next address is not waited for either.
+        if case .closed = phase { channel.close(promise: nil) }
     }
 
     private func connected(_ connection: Connection) {
