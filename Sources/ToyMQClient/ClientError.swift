@@ -5,8 +5,8 @@ public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     /// It was sent and the connection ended before the answer. It may or may not have been done, and
     /// without a dedupe key it cannot be sent again without the risk of doing it twice.
     case outcomeUnknown(reason: String)
-    /// No connection that was of use came about in as many attempts as the options allow. It was not
-    /// done.
+    /// No connection that was of use came about in as many attempts as the options allow. It was
+    /// not done.
     case unreachable(reason: String)
     /// What was asked for cannot be said in the protocol, or an option of the client cannot be.
     /// Nothing was sent.

@@ -4,8 +4,8 @@ public struct ClientOptions: Hashable, Sendable {
     public var host = "127.0.0.1"
     /// 1 to 65,535.
     public var port = 6789
-    /// What the broker wants to be shown; nil if it lets everybody in. Visible ASCII letters: the end
-    /// of the line of a file it was read from is not one.
+    /// What the broker wants to be shown; nil if it lets everybody in. Visible ASCII letters: the
+    /// end of the line of a file it was read from is not one.
     public var token: String?
     /// How many messages may be published and not yet answered, at least 1. The next caller waits.
     public var publishWindow = 1024
@@ -18,8 +18,8 @@ public struct ClientOptions: Hashable, Sendable {
     public var deliveryWindowBytes = 4 << 20
     /// How long making a connection may take, greeting included.
     public var connectTimeout = Duration.seconds(5)
-    /// A connection on which nothing was heard for so long is asked for a sign of life; after as long
-    /// again it is given up.
+    /// A connection on which nothing was heard for so long is asked for a sign of life; after as
+    /// long again it is given up.
     public var keepAlive = Duration.seconds(15)
     /// What happens when there is no connection.
     public var reconnect = Reconnect()

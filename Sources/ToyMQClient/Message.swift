@@ -108,8 +108,8 @@ extension Message {
             }
             guard wire.name != WireHeader.traceparent, wire.name != WireHeader.tracestate else {
                 throw .invalidArgument(
-                    "\(header.name) is no header: the message's property \(header.name) takes its value"
-                )
+                    "\(header.name) is no header: it goes into the message's property "
+                        + header.name)
             }
             list.append(wire)
         }
