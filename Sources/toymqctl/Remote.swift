@@ -14,7 +14,7 @@ struct RemoteOptions: ParsableArguments {
         help: ArgumentHelp("A file whose first line is the token to show.", valueName: "path"))
     var tokenFile: String?
 
-    @Option(help: "How many attempts in a row to connect may fail.")
+    @Option(help: "How many connections in a row may fail, or answer nothing.")
     var attempts = 5
 
     func validate() throws {
