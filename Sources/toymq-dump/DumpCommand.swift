@@ -52,7 +52,9 @@ struct DumpCommand: ParsableCommand {
     @Option(help: "How payloads are shown.")
     var payload: PayloadForm = .text
 
-    @Flag(name: [.short, .long], help: "Go on with what is appended, until SIGINT or SIGTERM.")
+    @Flag(
+        name: [.short, .long],
+        help: "Go on with what is appended, past damage too, until SIGINT or SIGTERM.")
     var follow = false
 
     @Flag(help: "Print numbers about the messages instead of the messages.")

@@ -51,33 +51,23 @@ struct Follow {
 
     private var isOver: Bool { Cancellation.isRequested || printer.isDone }
 
-    /// What was shown was shown whole: being told to end is no fault. A limit that was reached is
-    /// an end like that of a dump that does not follow.
+    /// Being told to end is no fault, and what was found until then counts. A reader that has gone
+    /// has seen what it wanted.
     private var end: Outcome {
-        let isTold = Cancellation.isRequested || output.failure == .closed
-        return printer.foundWorse && !isTold ? .incomplete : .done
+        printer.foundWorse && output.failure != .closed ? .incomplete : .done
     }
 
     /// Shows what is there already.
     private func start(_ topic: TopicTarget) throws(DiskError) -> any Follower {
-        let survey = TopicSurvey(topic, on: Storage(disk))
         printer.begin(topic: topic.name)
-        defer {
-            printer.showsBelow = nil
-            printer.durableBelow = nil
-        }
         if case .go(let segments, _, _) = topic.kind {
+            let survey = TopicSurvey(topic, on: Storage(disk))
             if let error = survey.run(visitor: printer).error { throw error }
             return GoFollower(topic, segments, disk, printer)
         }
-        // Once to find out what is known durable, and once to show it: no frame tells by itself.
-        let first = survey.run()
-        if let error = first.error { throw error }
-        let bound = first.durableBelow ?? 0
-        printer.showsBelow = bound
-        printer.durableBelow = bound
-        if let error = survey.run(visitor: printer).error { throw error }
-        return NativeFollower(topic, disk, printer, durableBelow: bound)
+        let follower = NativeFollower(topic, disk, printer)
+        try follower.survey()
+        return follower
     }
 
     private func follow(_ followers: inout [any Follower]) -> Outcome {
@@ -113,7 +103,7 @@ struct Follow {
         for topic in now.topics where !known.contains(topic.name) {
             guard case .native = topic.kind else { continue }
             printer.begin(topic: topic.name)
-            followers.append(NativeFollower(topic, disk, printer, durableBelow: 0))
+            followers.append(NativeFollower(topic, disk, printer))
         }
     }
 }

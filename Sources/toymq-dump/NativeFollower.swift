@@ -8,37 +8,43 @@ import WAL
 /// nothing proves durable may still be taken back, when a commit fails or a restarted writer cuts a
 /// torn end; so what was shown of it is compared with what is there at each look, and shown anew
 /// where it has changed.
+///
+/// Damage is not judged here. Where the walk stands still and something shows that the place is
+/// damaged, a survey tells what a dump would, and the walk goes on where that has ended.
 final class NativeFollower: Follower {
     let name: String
+    let topic: TopicTarget
+    let disk: any Disk
+    let printer: Printer
     private let directory: FilePath
-    private let disk: any Disk
-    private let printer: Printer
     /// The one file, where it stands alone.
     private let loneFile: String?
 
-    private var place: FollowedSegment?
+    var place: FollowedSegment?
     /// The id that comes next; nil before anything is known about the log.
-    private var nextID: UInt64?
-    /// Where a survey has ended, by position in the life of the log.
-    private var start: UInt64?
+    var nextID: UInt64?
+    /// Where a survey has ended.
+    var start: FollowStart?
     /// All ids below are known durable.
-    private var durableBelow: UInt64
+    var durableBelow: UInt64 = 0
+    /// What was shown ends at this position in the life of the log; nil if nothing was.
+    var shownTo: UInt64?
+    /// The id that the last segment begins with that was read to its end.
+    private var leftFirst: UInt64?
+    /// What surveys have told.
+    var known: Set<ToldFinding> = []
+    /// What the last look at a place without a frame was at, and what it had to show.
+    var lastLook: StandStill?
+    var judged: Evidence?
 
-    /// Begins behind what `printer` has met last of this topic, or at the first id that is not
-    /// below `durableBelow`.
-    init(_ topic: TopicTarget, _ disk: any Disk, _ printer: Printer, durableBelow: UInt64) {
+    /// Begins at the first id; after `survey`, where that has ended.
+    init(_ topic: TopicTarget, _ disk: any Disk, _ printer: Printer) {
         name = topic.name
+        self.topic = topic
         directory = topic.directory
         self.disk = disk
         self.printer = printer
-        self.durableBelow = durableBelow
         if case .loneSegment(let file) = topic.kind { loneFile = file } else { loneFile = nil }
-        if let last = printer.last {
-            nextID = last.nextID
-            start = last.position
-        } else if durableBelow > 0 {
-            nextID = durableBelow
-        }
     }
 
     func look() throws(DiskError) {
@@ -46,11 +52,19 @@ final class NativeFollower: Follower {
         defer { printer.durableBelow = nil }
         while !printer.isDone {
             if place == nil { try attach() }
-            guard place != nil else { return }
+            guard place != nil else {
+                guard try meetsUnreadable() else { return }
+                try survey()
+                continue
+            }
             let isSealed = try hasMoved()
             try showNew(isSealed: isSealed)
+            if try meetsDamage(isSealed: isSealed) {
+                try survey()
+                continue
+            }
             guard isSealed else { return }
-            try leave()
+            leave()
         }
     }
 
@@ -72,10 +86,18 @@ final class NativeFollower: Follower {
             if let lone = try open(loneFile) { enter(lone) }
             return
         }
-        let listing = SegmentListing(try disk.list(directory))
+        var listing = SegmentListing(try disk.list(directory))
+        var active: FollowedSegment?
+        if listing.hasActive {
+            active = try open(SegmentName.activeName)
+            // Again: only now is all that was sealed before it in the list for certain.
+            listing = SegmentListing(try disk.list(directory))
+        }
         var found: UInt64?
-        for first in listing.sealed where found == nil || first <= nextID ?? 0 { found = first }
-        if listing.hasActive, let active = try open(SegmentName.activeName) {
+        for first in listing.sealed where leftFirst.map({ first > $0 }) ?? true {
+            if found == nil || first <= nextID ?? 0 { found = first }
+        }
+        if let active {
             if active.firstID <= nextID ?? 0 || found == nil { return enter(active) }
             active.file.close()
         }
@@ -95,83 +117,40 @@ final class NativeFollower: Follower {
         var new = new
         new.skipsBelow = nextID ?? 0
         // Behind damage there is no walking there from the beginning of the file.
-        if let start, let nextID, start >= new.base, start - new.base <= new.size {
-            new.begin(at: start - new.base, id: nextID)
+        if let start, start.position >= new.base, start.position - new.base <= new.size {
+            new.begin(at: start.position - new.base, id: start.id)
         }
         start = nil
         place = new
     }
 
-    /// Opens a segment that begins with a whole mark; nil if it does not, or is gone already.
+    /// Opens a segment that begins with a whole mark, or that a survey has ended in; nil if it is
+    /// neither, or is gone already.
     private func open(_ name: String) throws(DiskError) -> FollowedSegment? {
         do {
-            return try FollowedSegment(directory.appending(name), name, on: disk)
+            return try FollowedSegment(
+                directory.appending(name), name, surveyed: start, on: disk)
         } catch {
             if error.errno == .noSuchFileOrDirectory { return nil }
             throw error
         }
     }
 
-    /// Leaves a sealed segment for the one behind it.
-    private func leave() throws(DiskError) {
+    /// The active segment, or the one file, where nothing of it could be attached to.
+    var unreadable: FilePath { directory.appending(loneFile ?? SegmentName.activeName) }
+
+    /// Leaves a sealed segment for the one behind it. What was not read of it has been told.
+    private func leave() {
         guard let place else { return }
-        let size = try place.file.status().size
-        if place.offset < size {
-            printer.finding(
-                Finding(
-                    .badLength, segment: place.name, offset: place.offset,
-                    length: size - place.offset,
-                    detail: "no whole frame here, in a segment that was sealed"))
-        }
+        noteShown()
+        leftFirst = place.firstID
         place.file.close()
         self.place = nil
     }
-}
 
-/// A segment that is read while it grows.
-struct FollowedSegment {
-    let file: any DiskFile
-    let name: String
-    /// Position of the first byte.
-    let base: UInt64
-    let inode: UInt64
-    /// The id that its mark announces.
-    let firstID: UInt64
-    /// When it was opened.
-    let size: UInt64
-    /// What lies before this id was shown already.
-    var skipsBelow: UInt64 = 0
-    /// What was shown ends here.
-    var offset: UInt64 = 0
-    /// The first frame that nothing proves durable, at most `offset`, and its id.
-    var provenOffset: UInt64 = 0
-    var provenID: UInt64
-    /// The checksums from there to `offset`, one after the other.
-    var unproven: [UInt32] = []
-
-    /// Nil if it does not begin with a whole mark.
-    init?(_ path: FilePath, _ name: String, on disk: any Disk) throws(DiskError) {
-        let file = try disk.open(path, .read)
-        let status = try file.status()
-        var walker = FrameWalker(file, to: status.size)
-        guard case .frame(let frame) = try walker.next(id: nil, base: nil), frame.isMark else {
-            file.close()
-            return nil
-        }
-        self.file = file
-        self.name = name
-        base = frame.fields.position
-        inode = status.inode
-        firstID = frame.fields.id
-        size = status.size
-        provenID = frame.fields.id
-    }
-
-    /// Goes on at `offset`, where `id` belongs.
-    mutating func begin(at offset: UInt64, id: UInt64) {
-        self.offset = offset
-        provenOffset = offset
-        provenID = id
+    /// Notes how far the segment that is read was shown.
+    func noteShown() {
+        if let place, place.offset > 0 { shownTo = place.base &+ place.offset }
     }
 }
 
@@ -179,7 +158,7 @@ struct FollowedSegment {
 
 extension NativeFollower {
     /// What a walk over the new frames has given.
-    private struct Walk {
+    struct Walk {
         var end: UInt64
         var nextID: UInt64
         var durableBelow: UInt64
@@ -190,7 +169,7 @@ extension NativeFollower {
     /// Bytes walked before they are shown; the walk then goes on to the end of a commit.
     private static let portionBytes: UInt64 = 4 << 20
 
-    private func showNew(isSealed: Bool) throws(DiskError) {
+    fileprivate func showNew(isSealed: Bool) throws(DiskError) {
         while var here = place, !printer.isDone {
             let size = try here.file.status().size
             var walk = try self.walk(here, size)
@@ -205,6 +184,7 @@ extension NativeFollower {
             let before = here.offset
             try show(&here, to: walk.end)
             nextID = max(nextID ?? 0, walk.nextID)
+            here.nextID = walk.nextID
             place = here
             if here.offset == before { return }
         }
@@ -212,7 +192,7 @@ extension NativeFollower {
 
     /// Walks what is not proved and what is new, and finds out what it proves. It stops quietly at
     /// whatever is not a whole frame: that may be one soon.
-    private func walk(_ place: FollowedSegment, _ size: UInt64) throws(DiskError) -> Walk {
+    func walk(_ place: FollowedSegment, _ size: UInt64) throws(DiskError) -> Walk {
         var walker = FrameWalker(place.file, from: place.provenOffset, to: size)
         var walk = Walk(end: place.provenOffset, nextID: place.provenID, durableBelow: durableBelow)
         var shown = place.unproven[...]

@@ -18,17 +18,13 @@ final class Printer: SurveyVisitor {
     private(set) var foundWorse = false
     /// All ids below this are known durable; nil where nothing says so.
     var durableBelow: UInt64?
-    /// Frames that are not below this come later, from a follower; nil for none.
-    var showsBelow: UInt64?
     /// What the last frame that was met has left behind, whether it was asked for or not.
     private(set) var last: LastFrame?
 
-    /// Where a log is gone on with.
+    /// Where a log of the Go program is gone on with.
     struct LastFrame {
         var file: String
         var end: UInt64
-        /// Of the frame behind it; nil in a log that has none.
-        var position: UInt64?
         var nextID: UInt64
     }
 
@@ -76,11 +72,8 @@ final class Printer: SurveyVisitor {
     func show(_ frame: FrameFacts, bytes: RawSpan, file: String) {
         if isDone { return }
         if options.follow {
-            if let showsBelow, !frame.isBelow(showsBelow) { return }
-            let length = UInt64(frame.length)
             last = LastFrame(
-                file: file, end: frame.offset + length,
-                position: frame.position.map { $0 &+ length }, nextID: frame.nextID)
+                file: file, end: frame.offset + UInt64(frame.length), nextID: frame.nextID)
         }
         guard options.filter.admits(frame, bytes) else { return }
         shown += 1
