@@ -29,11 +29,7 @@ package enum AtomicFile {
         if try disk.status(temporary) != nil { try disk.remove(temporary) }
         do {
             let file = try disk.open(temporary, .createNew)
-            defer { file.close() }
-            try file.writeAll(bytes, at: 0)
-            // Before the rename: a name may be durable before the bytes that it leads to.
-            if !Mutant.offsetsNotSynced.isOn { try file.sync(.everything) }
-            try disk.rename(temporary, to: path)
+            try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
             // The space is given back if that can be done; the first error is the one to tell.
             try? disk.remove(temporary)
@@ -41,5 +37,45 @@ package enum AtomicFile {
         }
         if Mutant.offsetsRenameNotSynced.isOn { return }
         try disk.syncDirectory(path.parentDirectory)
+    }
+
+    /// The same in a directory that is not ours: what has the name of the temporary file is
+    /// somebody's and stays, and ours gets the next name that is free.
+    package static func replaceBesideOthers(
+        _ path: FilePath, with bytes: RawSpan, on storage: Storage
+    ) throws(DiskError) {
+        let disk = storage.disk
+        let first = temporary(of: path)
+        var temporary = first
+        var number = 1
+        var file: (any DiskFile)?
+        while file == nil {
+            do {
+                file = try disk.open(temporary, .createNew)
+            } catch {
+                guard error.errno == .fileExists else { throw error }
+                number += 1
+                temporary = FilePath("\(first).\(number)")
+            }
+        }
+        guard let file else { return }
+        do {
+            try put(bytes, into: file, temporary, over: path, on: disk)
+        } catch {
+            try? disk.remove(temporary)
+            throw error
+        }
+        try disk.syncDirectory(path.parentDirectory)
+    }
+
+    private static func put(
+        _ bytes: RawSpan, into file: any DiskFile, _ temporary: FilePath, over path: FilePath,
+        on disk: any Disk
+    ) throws(DiskError) {
+        defer { file.close() }
+        try file.writeAll(bytes, at: 0)
+        // Before the rename: a name may be durable before the bytes that it leads to.
+        if !Mutant.offsetsNotSynced.isOn { try file.sync(.everything) }
+        try disk.rename(temporary, to: path)
     }
 }

@@ -123,6 +123,7 @@ struct FsckCommand: ParsableCommand {
             if json, case .io(let cause) = error { showUnreadable(cause) }
             throw FsckCommand.failed("\(error)")
         }
+        if let reportFile { try refuse(reportFile, in: target) }
         let showsProgress = isatty(STDERR_FILENO) == 1
         let verb = preen || `repair` ? "repairing" : "checking"
         let progress = { (topic: String, number: Int, count: Int) in
@@ -132,7 +133,7 @@ struct FsckCommand: ParsableCommand {
         }
         // Drawn from the files as they are before anything is changed.
         var pictures = ReportPictures()
-        if self.report != nil { pictures = ReportPictures(of: target, on: .local) }
+        if reportFile != nil { pictures = ReportPictures(of: target, on: .local) }
         var outcome: Repair.Outcome
         if preen || `repair` {
             outcome = Repair(
@@ -159,16 +160,31 @@ struct FsckCommand: ParsableCommand {
                 "toymq-fsck: the old files are in \(kept); toymq-fsck --undo \(kept) puts them back\n"
             )
         }
-        if let file = self.report {
+        if let reportFile {
             let page = ReportHTML.render(outcome.report, pictures, now: FsckCommand.now)
             do {
-                try AtomicFile.replace(FilePath(file), with: RawSpan(of: page), on: .local)
+                try reportFile.write(page)
             } catch {
                 FsckCommand.errors.put("toymq-fsck: the report was not written: \(error)\n")
                 outcome.bits.insert(.operational)
             }
         }
         return outcome.bits
+    }
+
+    private var reportFile: ReportFile? { report.map { ReportFile($0) } }
+
+    /// Before anything is read or repaired: a page is not worth a log.
+    private func refuse(_ file: ReportFile, in target: Target) throws {
+        let belongs: Bool
+        do {
+            belongs = try file.belongs(to: target)
+        } catch { throw FsckCommand.failed("\(error)") }
+        guard belongs else { return }
+        FsckCommand.errors.put(
+            "toymq-fsck: --report: \(file.path) is, or would be, a file of the data that is "
+                + "checked; name one elsewhere\n")
+        throw ExitCode(ExitBits.usage.rawValue)
     }
 
     /// Not even the topics could be listed: the report says so all the same.

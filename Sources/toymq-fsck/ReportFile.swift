@@ -1,0 +1,111 @@
+import DataDirectory
+import Inspection
+import SystemPackage
+import WAL
+
+/// The file that `--report` names. It is never one of the checked data, whatever path leads there.
+struct ReportFile {
+    let path: FilePath
+    private let disk: any Disk = Storage.local.disk
+
+    /// By what a file is told, whatever its name.
+    private struct Identity: Hashable {
+        var device: UInt64
+        var inode: UInt64
+
+        init(_ status: FileStatus) {
+            device = status.device
+            inode = status.inode
+        }
+    }
+
+    init(_ path: String) { self.path = FilePath(path) }
+
+    /// Writes it, as a whole or not at all.
+    func write(_ page: [UInt8]) throws(DiskError) {
+        try AtomicFile.replaceBesideOthers(path, with: RawSpan(of: page), on: .local)
+    }
+
+    /// Whether writing it would replace or add a file of what is checked.
+    func belongs(to target: Target) throws(DiskError) -> Bool {
+        let (directories, files) = try own(target)
+        if let status = try disk.status(path), files.contains(Identity(status)) { return true }
+        // Both the name itself and what it leads to.
+        let parent = path.parentDirectory
+        for place in [(parent.resolvingLinks ?? parent), path.resolvingLinks].compactMap(\.self) {
+            if try isWithin(directories, place) { return true }
+        }
+        guard let data = data(of: target), let name = path.lastComponent?.string,
+            [DataLayout.lockName, DataLayout.topicsName, DataLayout.lostAndFoundName]
+                .contains(name)
+        else { return false }
+        return try identity(parent) == identity(data)
+    }
+
+    private func identity(_ path: FilePath) throws(DiskError) -> Identity? {
+        try disk.status(path).map { Identity($0) }
+    }
+
+    /// Whether a path without links is, or is below, one of some directories.
+    private func isWithin(
+        _ directories: Set<Identity>, _ path: FilePath
+    ) throws(DiskError) -> Bool {
+        var place = path
+        while !place.isEmpty {
+            if let here = try identity(place), directories.contains(here) { return true }
+            guard place.lastComponent != nil else { return false }
+            place.removeLastComponent()
+        }
+        return false
+    }
+
+    /// The data directory; nil for a log that is in none.
+    private func data(of target: Target) -> FilePath? {
+        if target.isDataDirectory(on: disk) { return target.path }
+        return target.topics.lazy.compactMap(\.dataDirectory).first
+    }
+
+    /// The directories in which everything is of the data, and the files elsewhere.
+    private func own(
+        _ target: Target
+    ) throws(DiskError) -> (directories: Set<Identity>, files: Set<Identity>) {
+        var folders = target.topics.filter { target.ownsDirectory(of: $0, on: disk) }
+            .map(\.directory)
+        var files: [FilePath] = [target.path]
+        if let data = data(of: target) {
+            let topics = data.appending(DataLayout.topicsName)
+            folders += [topics, data.appending(DataLayout.lostAndFoundName)]
+            files.append(data.appending(DataLayout.lockName))
+            if try disk.status(topics)?.kind == .directory {
+                folders += try disk.list(topics).map { topics.appending($0.name) }
+            }
+        } else {
+            folders.append(
+                target.path.parentDirectory.appending(DataLayout.lostAndFoundName))
+        }
+        var directories: Set<Identity> = []
+        for folder in folders {
+            guard let status = try disk.status(folder), status.kind == .directory else { continue }
+            directories.insert(Identity(status))
+            // A second name of one of these files may stand anywhere.
+            if let entries = try? disk.list(folder) {
+                files += entries.map { folder.appending($0.name) }
+            }
+        }
+        var identities: Set<Identity> = []
+        for file in files { if let found = try identity(file) { identities.insert(found) } }
+        return (directories, identities)
+    }
+}
+
+extension Target {
+    fileprivate func isDataDirectory(on disk: any Disk) -> Bool {
+        (try? disk.status(path.appending(DataLayout.topicsName)))??.kind == .directory
+    }
+
+    /// Whether all of a topic's directory is the topic's: not where one file was named that stands
+    /// among others.
+    fileprivate func ownsDirectory(of topic: TopicTarget, on disk: any Disk) -> Bool {
+        topic.onlyFile != nil || (try? disk.status(path))??.kind == .directory
+    }
+}

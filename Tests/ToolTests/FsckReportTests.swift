@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// Where `--report` may write.
+@Suite("Fsck: the page's file") struct FsckReportTests {
+    private let folder: DumpFolder
+    private let data: URL
+    private let segment: URL
+
+    init() throws {
+        folder = try DumpFolder()
+        data = folder.url.appendingPathComponent("data")
+        let topic = data.appendingPathComponent("topics/t")
+        for directory in [topic, data.appendingPathComponent("lost+found/1")] {
+            try FileManager.default.createDirectory(
+                at: directory, withIntermediateDirectories: true)
+        }
+        segment = topic.appendingPathComponent("segment.log")
+        try Data(DumpFrame.segment([.mark(0), .message(0, []), .mark(1)])).write(to: segment)
+        try Data().write(to: data.appendingPathComponent("LOCK"))
+    }
+
+    private func run(_ arguments: [String]) throws -> DumpProcess {
+        // From inside the data directory, for paths that are relative.
+        let process = try DumpProcess(
+            arguments, tool: "toymq-fsck",
+            wrapper: ["/bin/sh", "-c", "cd '\(data.path)' && exec \"$@\"", "sh"])
+        process.exit()
+        return process
+    }
+
+    /// All names below the folder and what the files hold.
+    private func picture() throws -> [String: Data?] {
+        let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        return Dictionary(
+            uniqueKeysWithValues: names.map {
+                ($0, FileManager.default.contents(atPath: folder.path + "/" + $0))
+            })
+    }
+
+    @Test func aFileOfTheDataIsRefusedWhateverPathLeadsThere() throws {
+        let outside = folder.url.appendingPathComponent("outside")
+        try FileManager.default.createSymbolicLink(
+            at: outside, withDestinationURL: segment.deletingLastPathComponent())
+        let link = folder.url.appendingPathComponent("link.html")
+        try FileManager.default.createSymbolicLink(at: link, withDestinationURL: segment)
+        let second = folder.url.appendingPathComponent("second.html")
+        try FileManager.default.linkItem(at: segment, to: second)
+        let before = try picture()
+        let paths = [
+            segment.path, "topics/t/segment.log", "./topics/../topics/t/segment.log",
+            "topics/t/page.html", "topics/page.html", "topics", "LOCK", "lost+found",
+            "lost+found/1/page.html", outside.path + "/page.html", link.path, second.path,
+        ]
+        for path in paths {
+            for target in [".", "topics/t", "topics/t/segment.log"] {
+                let process = try run([target, "--report", path])
+                #expect(process.exit() == 16, "\(path) of \(target)")
+                #expect(process.output == "")
+                #expect(process.error.contains("--report"), "\(path) of \(target)")
+            }
+        }
+        #expect(try picture() == before)
+    }
+
+    @Test func elsewhereItIsWrittenAndNothingBesideItIsTouched() throws {
+        let page = folder.url.appendingPathComponent("page.html")
+        let mine = Data("mine".utf8)
+        try mine.write(to: folder.url.appendingPathComponent("page.html.tmp"))
+        // Taken as well, by a link that leads nowhere.
+        try FileManager.default.createSymbolicLink(
+            atPath: page.path + ".tmp.2", withDestinationPath: folder.path + "/nowhere")
+        try Data("old".utf8).write(to: page)
+        #expect(try run([".", "--report", page.path]).exit() == 0)
+        let text = try #require(String(data: Data(contentsOf: page), encoding: .utf8))
+        #expect(text.hasPrefix("<!doctype html>"))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(names.sorted() == ["data", "page.html", "page.html.tmp", "page.html.tmp.2"])
+        #expect(try Data(contentsOf: folder.url.appendingPathComponent("page.html.tmp")) == mine)
+    }
+
+    @Test func besideOneFileThatWasNamedThereIsRoom() throws {
+        let alone = folder.url.appendingPathComponent("copy.log")
+        try FileManager.default.copyItem(at: segment, to: alone)
+        let page = folder.url.appendingPathComponent("page.html")
+        #expect(try run([alone.path, "--report", page.path]).exit() == 0)
+        #expect(try run([alone.path, "--report", alone.path]).exit() == 16)
+    }
+}
