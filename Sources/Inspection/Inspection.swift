@@ -9,21 +9,19 @@ package enum Inspection {
     /// - Parameters:
     ///   - progress: is told before each topic, with how many there are.
     ///   - isCancelled: is asked before each topic.
+    ///   - judge: inspects a topic; nil for a survey alone.
     package static func run(
         _ target: Target, on storage: Storage, isCancelled: () -> Bool = { false },
-        progress: (_ topic: String, _ number: Int, _ count: Int) -> Void = { _, _, _ in }
+        progress: (_ topic: String, _ number: Int, _ count: Int) -> Void = { _, _, _ in },
+        judge: ((TopicTarget) -> TopicReport)? = nil
     ) -> InspectionReport {
         var report = InspectionReport(path: target.path.string)
-        for name in target.foreign {
-            report.findings.append(
-                Finding(
-                    .foreignFile, segment: name,
-                    detail: "\(name) does not belong into a data directory"))
-        }
+        report.findings = target.foreignFindings
         for (index, topic) in target.topics.enumerated() {
             if isCancelled() { break }
             progress(topic.name, index + 1, target.topics.count)
-            report.topics.append(TopicSurvey(topic, on: storage).run())
+            report.topics.append(
+                judge.map { $0(topic) } ?? TopicSurvey(topic, on: storage).run())
         }
         return report
     }

@@ -41,6 +41,9 @@ package struct TopicTarget: Hashable, Sendable {
     package var onlyFile: String?
     /// The data directory that it is in, if it is in one.
     package var dataDirectory: FilePath?
+
+    /// Whether a broker would serve a topic of this name.
+    fileprivate var hasTopicName: Bool { (try? TopicName(name)) != nil }
 }
 
 /// What a path on the command line stands for.
@@ -49,6 +52,33 @@ package struct Target: Sendable {
     package let topics: [TopicTarget]
     /// What does not belong into the data directory, by path.
     package let foreign: [String]
+    /// Directories in it that hold a log of ours under a name that no topic may have. Nobody serves
+    /// them, and nothing here touches them unless they are named.
+    package var misnamed: [String] = []
+
+    /// The remarks about both.
+    package var foreignFindings: [Finding] {
+        foreign.map { name in
+            Finding(
+                .foreignFile, segment: name,
+                detail: "\(name) does not belong into a data directory")
+        } + misnamedFindings.map(\.finding)
+    }
+
+    /// The remark about each of `misnamed`, with its name.
+    package var misnamedFindings: [(name: String, finding: Finding)] {
+        misnamed.map { name in
+            let path = "\(DataLayout.topicsName)/\(name)"
+            var why = ""
+            do throws(InvalidName) { _ = try TopicName(name) } catch { why = " (\(error))" }
+            let finding = Finding(
+                .foreignFile, segment: path,
+                detail: "\(path) holds a log, but under a name that no topic may have\(why): the "
+                    + "broker does not serve it, and it was not looked at; give its path to read it"
+            )
+            return (name, finding)
+        }
+    }
 
     /// - Parameters:
     ///   - dialect: whose logs they are; nil to tell by their first frames and names.
@@ -117,6 +147,7 @@ private struct TargetResolver {
         let layout = DataLayout(path, storage: storage)
         var foreign = try layout.foreignEntries().map(\.name.string)
         var topics: [TopicTarget] = []
+        var misnamed: [String] = []
         for entry in try disk.list(layout.topicsDirectory).sorted(by: {
             $0.name.string < $1.name.string
         })
@@ -132,14 +163,21 @@ private struct TargetResolver {
                     found = [native(directory, entry.name.string, in: path)]
                 }
             }
-            if found.isEmpty, isDirectory, (try? TopicName(entry.name.string)) != nil {
+            if found.isEmpty, isDirectory,
+                native(directory, entry.name.string, in: path).hasTopicName
+            {
                 // A topic whose directory was made and nothing in it yet.
                 found = [native(directory, entry.name.string, in: path)]
             }
             if found.isEmpty { foreign.append("\(DataLayout.topicsName)/\(entry.name.string)") }
+            // The Go program's topics may have any name.
+            if found.contains(where: { $0.kind == .native && !$0.hasTopicName }) {
+                misnamed.append(entry.name.string)
+                continue
+            }
             topics += found
         }
-        return Target(path: path, topics: topics, foreign: foreign)
+        return Target(path: path, topics: topics, foreign: foreign, misnamed: misnamed)
     }
 
     private func native(_ path: FilePath, _ name: String, in data: FilePath?) -> TopicTarget {

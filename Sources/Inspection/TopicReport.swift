@@ -12,6 +12,8 @@ package struct TopicReport: Sendable {
     package var durableBelow: UInt64?
     package var segments: [SegmentReport] = []
     package var findings: [Finding] = []
+    /// A repair has to give up messages that can be read.
+    package var givesUpMessages = false
     /// The system call that failed; nothing was decided then.
     package var error: DiskError?
     /// What the failure means, where more can be said than which call it was.
@@ -27,7 +29,7 @@ package struct TopicReport: Sendable {
         if error != nil { return .operational }
         var bits: ExitBits = []
         if findings.contains(where: { $0.severity > .remark }) { bits.insert(.uncorrected) }
-        if findings.contains(where: { $0.losesDurable(below: durableBelow) }) {
+        if givesUpMessages || findings.contains(where: { $0.losesDurable(below: durableBelow) }) {
             bits.insert(.messagesLost)
         }
         return bits

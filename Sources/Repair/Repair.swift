@@ -42,6 +42,19 @@ package struct Repair {
         }
     }
 
+    /// Changes nothing and tells what is wrong, as a repair will tell it.
+    package func check(
+        isCancelled: () -> Bool = { false },
+        progress: (_ topic: String, _ number: Int, _ count: Int) -> Void = { _, _, _ in }
+    ) -> Outcome {
+        let report = Inspection.run(
+            target, on: storage, isCancelled: isCancelled, progress: progress
+        ) { topic in
+            TopicPlanning(topic, on: storage, now: now).check(holdsLock: false)
+        }
+        return Outcome(report: report)
+    }
+
     /// Does it. Blocks; one thread.
     ///
     /// - Parameters:
@@ -52,11 +65,7 @@ package struct Repair {
         progress: (_ topic: String, _ number: Int, _ count: Int) -> Void = { _, _, _ in }
     ) -> Outcome {
         var outcome = Outcome(report: InspectionReport(path: target.path.string))
-        outcome.report.findings = target.foreign.map { name in
-            Finding(
-                .foreignFile, segment: name,
-                detail: "\(name) does not belong into a data directory")
-        }
+        outcome.report.findings = target.foreignFindings
         let dataGuard = DataGuard(
             target.topics.lazy.compactMap(\.dataDirectory).first, on: disk)
         do {
@@ -133,7 +142,8 @@ package struct Repair {
             do throws(RepairError) {
                 let lock = try DataGuard.take(topic.directory, on: disk)
                 defer { lock.release() }
-                let report = TopicSurvey(topic, on: storage, holdsLock: true).run()
+                let planning = TopicPlanning(topic, on: storage, now: now)
+                let report = planning.check(holdsLock: true)
                 if report.error != nil
                     || report.findings.contains(where: { $0.severity > .expected })
                 {
@@ -173,7 +183,6 @@ package struct Repair {
                 outcome.report.actions += try apply.run()
                 bits.remove(.uncorrected)
                 bits.insert(.corrected)
-                if plan.losesMore { bits.insert(.messagesLost) }
             }
             outcome.report.topics.append(plan.report)
             outcome.bits.formUnion(bits)

@@ -20,6 +20,10 @@ struct Dump {
         }
         let printer = Printer(
             options, output: output, disk: disk, topicWidth: topicWidth(target))
+        for (name, finding) in target.misnamedFindings where !printer.isDone {
+            printer.begin(topic: name)
+            printer.finding(finding)
+        }
         let outcome: Outcome
         if options.follow {
             Cancellation.listen()

@@ -135,14 +135,12 @@ struct FsckCommand: ParsableCommand {
         var pictures = ReportPictures()
         if reportFile != nil { pictures = ReportPictures(of: target, on: .local) }
         var outcome: Repair.Outcome
+        let work = Repair(target, mode: preen ? .preen : .all, on: .local, now: FsckCommand.now)
+        let isCancelled = { Cancellation.isRequested }
         if preen || `repair` {
-            outcome = Repair(
-                target, mode: preen ? .preen : .all, on: .local, now: FsckCommand.now
-            ).run(isCancelled: { Cancellation.isRequested }, progress: progress)
+            outcome = work.run(isCancelled: isCancelled, progress: progress)
         } else {
-            let report = Inspection.run(
-                target, on: .local, isCancelled: { Cancellation.isRequested }, progress: progress)
-            outcome = Repair.Outcome(report: report)
+            outcome = work.check(isCancelled: isCancelled, progress: progress)
         }
         if showsProgress { FsckCommand.errors.put("\r\u{1b}[K") }
         show(outcome.report)

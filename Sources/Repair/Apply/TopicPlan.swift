@@ -24,8 +24,6 @@ struct TopicPlan: Sendable {
     var acknowledged: UInt64?
     /// Size, time and identity of every file that the plan relies on.
     var seen: [String: FileStatus] = [:]
-    /// A message that could be read has to be given up.
-    var losesMore = false
     var problem: RepairError?
 }
 
@@ -53,17 +51,33 @@ struct TopicPlanning {
             guard plan.report.error == nil, plan.report.verdict < .newer,
                 plan.report.findings.contains(where: { $0.severity > .remark })
             else { return plan }
-            switch target.kind {
-            case .native: try planTopic(&plan)
-            case .loneSegment(let file): try planLone(file, &plan)
-            case .go: break
-            }
+            try planFiles(&plan)
         } catch {
             plan.report.error = error
             plan.report.verdict = .error
             plan.changes = []
         }
         return plan
+    }
+
+    /// What a check tells: what was found, and what a repair would have to give up beside what is
+    /// gone. A log in use is not repaired.
+    func check(holdsLock: Bool) -> TopicReport {
+        let report = TopicSurvey(target, on: storage, holdsLock: holdsLock).run()
+        guard report.verdict == .damaged, !report.isLive else { return report }
+        var plan = TopicPlan(report: report)
+        do throws(DiskError) {
+            try planFiles(&plan)
+        } catch { return report }
+        return plan.report
+    }
+
+    private func planFiles(_ plan: inout TopicPlan) throws(DiskError) {
+        switch target.kind {
+        case .native: try planTopic(&plan)
+        case .loneSegment(let file): try planLone(file, &plan)
+        case .go: break
+        }
     }
 
     /// What is there, to tell later whether it has changed.
@@ -130,7 +144,12 @@ struct TopicPlanning {
             return
         }
         plan.topic = outcome.topic
-        plan.losesMore = outcome.losesMore
+        let givenUp = outcome.givenUp.filter {
+            target.onlyFile == nil || target.onlyFile == fileName($0.segment)
+        }
+        if outcome.losesMore, target.onlyFile == nil || !givenUp.isEmpty {
+            plan.report.add(givenUp, fileName: fileName)
+        }
         if let torn = outcome.torn, case .native = target.kind {
             try planKeptTail(torn, &plan)
         }

@@ -30,9 +30,11 @@ struct SegmentPlan {
     private(set) var timestamp: UInt64
     private(set) var endsInLost = false
     private(set) var endsInMark = false
-    /// A whole frame had to give way: nothing else would have fitted. Only bytes that somebody
+    /// A whole message had to give way: nothing else would have fitted. Only bytes that somebody
     /// made up on purpose come to this.
-    private(set) var givesUpFrames = false
+    private(set) var givesUpMessages = false
+    /// Those of them whose ids are nobody else's, in no order.
+    private(set) var givenUp: [GivenUp] = []
     private var runs: [KeptRun]
     /// The end of the last kept bytes in the source.
     private var sourceEnd: UInt64 = 0
@@ -110,21 +112,47 @@ struct SegmentPlan {
 
     // MARK: Gaps
 
-    /// Fills what is before the next run. Frames of that run give way where nothing else fits.
+    /// Fills what is before the next run. Frames beside it give way where nothing else fits: marks
+    /// if that helps, else those of the run.
     private mutating func closeGap() throws {
         while let run = runs.first {
-            if run.firstID >= nextID,
-                let room = SegmentStart.room(
-                    before: position(of: run.start), from: endPosition, in: facts),
-                let filling = GapFill.pieces(bytes: room, ids: run.firstID - nextID, at: place)
-            {
+            if let filling = filling(before: run, more: 0) {
                 add(filling)
                 return
             }
-            if !run.beginsWithMark { givesUpFrames = true }
-            runs[0] = try withoutFirstFrame(run) ?? run
-            if runs[0] == run { runs.removeFirst() }
+            if !run.beginsWithMark, try takeBackMark(before: run) { continue }
+            let (first, rest) = try withoutFirstFrame(run)
+            if let first, first.isMessage { giveUp(first, at: run.start) }
+            if let rest { runs[0] = rest } else { runs.removeFirst() }
         }
+    }
+
+    /// What the gap before a run takes, with so many bytes before it; nil if nothing fits.
+    private func filling(before run: KeptRun, more: UInt64) -> [Piece]? {
+        guard run.firstID >= nextID,
+            let room = SegmentStart.room(
+                before: position(of: run.start), from: endPosition, in: facts)
+        else { return nil }
+        return GapFill.pieces(bytes: room + more, ids: run.firstID - nextID, at: place)
+    }
+
+    /// Takes back a mark that stands before the gap, if the gap can be filled then.
+    private mutating func takeBackMark(before run: KeptRun) throws -> Bool {
+        let mark = UInt64(FrameLayout.smallestFrame)
+        guard endsInMark, bytes > mark, case .kept? = pieces.last,
+            filling(before: run, more: mark) != nil
+        else { return false }
+        try dropLastFrame()
+        return true
+    }
+
+    private mutating func giveUp(_ frame: DecodedFrame, at offset: UInt64) {
+        givesUpMessages = true
+        guard frame.fields.id >= nextID else { return }
+        givenUp.append(
+            GivenUp(
+                segment: facts.name, offset: offset,
+                ids: frame.fields.id...frame.nextID - 1))
     }
 
     private mutating func add(_ filling: [Piece]) {
@@ -144,20 +172,26 @@ struct SegmentPlan {
         }
     }
 
-    /// The run without its first frame; nil if there is no more in it.
-    private func withoutFirstFrame(_ run: KeptRun) throws(DiskError) -> KeptRun? {
+    /// The first frame of a run, and the run without it; nil if there is no more in it.
+    private func withoutFirstFrame(
+        _ run: KeptRun
+    ) throws(DiskError) -> (first: DecodedFrame?, rest: KeptRun?) {
         let file = try content.open(on: disk, as: path)
         defer { file.close() }
         var walker = FrameWalker(file, from: run.start, to: run.end)
-        guard case .frame = try walker.next(id: nil, base: nil) else { return nil }
+        guard case .frame(let first) = try walker.next(id: nil, base: nil) else {
+            return (nil, nil)
+        }
         let start = walker.offset
-        guard case .frame(let second) = try walker.next(id: nil, base: nil) else { return nil }
+        guard case .frame(let second) = try walker.next(id: nil, base: nil) else {
+            return (first, nil)
+        }
         var rest = run
         rest.start = start
         rest.firstID = second.fields.id
         rest.firstTimestamp = second.fields.timestamp
         rest.leadingMarks = run.leadingMarks > 1 ? run.leadingMarks - 1 : second.isMark ? 1 : 0
-        return rest
+        return (first, rest)
     }
 
     // MARK: The end
@@ -220,7 +254,6 @@ struct SegmentPlan {
 
     /// Takes back the last frame so that a `lost` frame can stand there.
     private mutating func dropLastFrame() throws {
-        givesUpFrames = true
         guard case .kept(let offset, let count)? = pieces.last else { throw DoesNotJoin() }
         let file = try content.open(on: disk, as: path)
         defer { file.close() }
@@ -239,6 +272,7 @@ struct SegmentPlan {
         }
         bytes -= UInt64(last.frame.bytes)
         nextID = last.frame.fields.id
+        if last.frame.isMessage { giveUp(last.frame, at: last.offset) }
         timestamp = before?.fields.timestamp ?? timestamp
         sourceEnd = last.offset
         if let before {

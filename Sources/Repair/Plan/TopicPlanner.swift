@@ -21,6 +21,8 @@ struct TopicPlanner {
         var torn: (offset: UInt64, position: UInt64)?
         /// A message that the examination would have kept cannot be.
         var losesMore = false
+        /// Which ones, as far as their ids are nobody else's.
+        var givenUp: [GivenUp] = []
         /// The log must not end below it: ids are not given out twice, those of messages that
         /// had to be given up neither.
         var nextID: UInt64 = 0
@@ -93,7 +95,11 @@ struct TopicPlanner {
         outcome.topic.segments[name] = nil
         guard let index = facts.firstIndex(where: { $0.name == name }) else { return }
         let others = facts.indices.filter { $0 != index }.map { facts[$0].keptNextID }
-        if facts[index].keptNextID > others.max() ?? 0 { outcome.losesMore = true }
+        let first = max(others.max() ?? 0, facts[index].firstID)
+        guard first < facts[index].keptNextID else { return }
+        outcome.losesMore = true
+        outcome.givenUp.append(
+            GivenUp(segment: name, offset: 0, ids: first...facts[index].keptNextID - 1))
     }
 
     /// An empty file under a sealed name is no segment, and none may stand for one that is gone. A
@@ -178,7 +184,8 @@ struct TopicPlanner {
                 let givesWay = index == 0 && segment.runs.isEmpty ? index : index + 1
                 return drop(facts[givesWay].name, facts, &outcome)
             }
-            if plan.givesUpFrames { outcome.losesMore = true }
+            if plan.givesUpMessages { outcome.losesMore = true }
+            outcome.givenUp += plan.givenUp
             if !plan.isUnchanged {
                 outcome.topic.segments[segment.name] = .pieces(plan.pieces, source: content)
             }
