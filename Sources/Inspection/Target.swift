@@ -163,9 +163,7 @@ private struct TargetResolver {
                     found = [native(directory, entry.name.string, in: path)]
                 }
             }
-            if found.isEmpty, isDirectory,
-                native(directory, entry.name.string, in: path).hasTopicName
-            {
+            if found.isEmpty, isDirectory, (try? TopicName(entry.name.string)) != nil {
                 // A topic whose directory was made and nothing in it yet.
                 found = [native(directory, entry.name.string, in: path)]
             }

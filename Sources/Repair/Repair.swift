@@ -88,7 +88,7 @@ package struct Repair {
             progress(topic.name, index + 1, target.topics.count)
             repair(topic, place, dataGuard, &outcome)
         }
-        outcome.keptIn = place.directory
+        if place.isNeeded { outcome.keptIn = place.directory }
         return outcome
     }
 

@@ -156,8 +156,11 @@ import WALTestSupport
         try folder.put(torn.bytes, "segment.log")
         let before = try folder.files
         #expect(chmod(folder.topic.path, 0o555) == 0)
-        #expect(try run("--repair", folder.data.path).exit == 8)
+        let refused = try run("--repair", folder.data.path)
+        #expect(refused.exit == 8)
+        #expect(!refused.error.contains("--undo"))
         #expect(try folder.files == before)
+        #expect(!FileManager.default.fileExists(atPath: folder.data.path + "/lost+found"))
     }
 
     @Test func theDumpOfARepairedLogShowsLostFramesAndEveryOtherFrameInItsPlace() throws {

@@ -12,6 +12,8 @@ final class LostAndFound {
     /// Nanoseconds since 1970.
     private let time: UInt64
     private(set) var directory: FilePath?
+    /// A file is no longer what it was.
+    var isNeeded = false
     private var manifest: Manifest
 
     init(root: FilePath, path: FilePath, time: UInt64, on disk: any Disk) {

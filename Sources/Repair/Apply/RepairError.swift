@@ -9,6 +9,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case inUse(FilePath, LockHolder?)
     /// A file is not what it was when the repair was planned.
     case changed(FilePath)
+    /// What would be replaced is a symbolic link, or something else that is no file.
+    case notAFile(FilePath)
     /// What was written does not read back as it was planned.
     case notAsPlanned(FilePath, String)
     /// No plan was found under which the log is sound.
@@ -23,6 +25,10 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(path) is in use by process \(id); stop it first"
         case .inUse(let path, _): "\(path) is in use by another process; stop it first"
         case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
+        case .notAFile(let path):
+            "\(path) is a symbolic link or something else that is no regular file: a repair would "
+                + "replace it, and leave what it leads to as it is; put the file itself there and "
+                + "run again"
         case .notAsPlanned(let path, let reason): "\(path) is not as planned: \(reason)"
         case .noPlan(let path):
             "\(path): no repair was found that leaves a sound log; toymq-dump prints what is left"
@@ -38,6 +44,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .inUse(let path, _):
             DiskError(operation: .lock, path: path, errno: .wouldBlock)
         case .changed(let path): DiskError(operation: .rename, path: path, errno: .resourceBusy)
+        case .notAFile(let path):
+            DiskError(operation: .rename, path: path, errno: .invalidArgument)
         case .notAsPlanned(let path, _), .noPlan(let path):
             DiskError(operation: .write, path: path, errno: .ioError)
         case .noManifest(let path, _):

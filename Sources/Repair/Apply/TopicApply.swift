@@ -27,6 +27,8 @@ struct TopicApply {
     /// file is what it was.
     func run() throws(RepairError) -> [ReportAction] {
         do {
+            try checkFiles()
+            try tryWriting()
             try checkUnchanged()
             let label = planning.target.name
             let kept = try lostAndFound.setAside(
@@ -70,6 +72,35 @@ struct TopicApply {
     private static func temporary(_ name: String) -> String { name + ".tmp" }
 
     // MARK: Checks
+
+    /// A rename replaces a link, and not what it leads to.
+    private func checkFiles() throws {
+        let entries = try disk.list(directory)
+        for change in plan.changes {
+            let entry = entries.first { $0.name.string == change.name }
+            if let entry, entry.kind != .file {
+                throw RepairError.notAFile(directory.appending(change.name))
+            }
+        }
+    }
+
+    /// Nothing is set aside for a directory in which nothing can be made.
+    private func tryWriting() throws(DiskError) {
+        var name = TopicApply.temporary(
+            plan.changes.first { $0.segment != nil }?.name ?? SegmentName.activeName)
+        var number = 0
+        while true {
+            let path = directory.appending(name)
+            do {
+                try disk.open(path, .createNew).close()
+                return try disk.remove(path)
+            } catch  where error.errno == .fileExists {
+                // Whatever its name, one that opening would remove if this process ended here.
+                name = TopicApply.temporary("\(SegmentName.activeName).torn-\(number)")
+                number += 1
+            }
+        }
+    }
 
     /// Nobody but us writes here as long as everybody keeps to the locks.
     private func checkUnchanged(without work: Work = Work()) throws {
@@ -148,6 +179,7 @@ struct TopicApply {
         for change in plan.changes {
             let path = directory.appending(change.name)
             work.hasRenamed = true
+            lostAndFound.isNeeded = true
             if change.content != nil {
                 let temporary = directory.appending(TopicApply.temporary(change.name))
                 try disk.rename(temporary, to: path)

@@ -84,10 +84,12 @@ struct TopicPlanning {
     func seen() throws(DiskError) -> [String: FileStatus] {
         var seen: [String: FileStatus] = [:]
         let file: String? = if case .loneSegment(let file) = target.kind { file } else { nil }
-        for entry in try disk.list(target.directory) where entry.kind == .file {
+        // A link counts as what it leads to.
+        for entry in try disk.list(target.directory) where entry.kind != .directory {
             let name = entry.name.string
             if let file, file != name { continue }
-            if let status = try disk.status(target.directory.appending(name)) {
+            if let status = try disk.status(target.directory.appending(name)), status.kind == .file
+            {
                 // A second name changes the time of change, but not the file.
                 seen[name] = FileStatus(
                     kind: status.kind, size: status.size, device: status.device,
