@@ -113,4 +113,19 @@ import WALTestSupport
             try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
                 == ["elsewhere", "segment.log"])
     }
+
+    @Test func aFileThatHasTheNameOfTheNewOneIsSomebodys() throws {
+        let bench = RepairBench([])
+        let bytes = try #require(damaged().files.first { $0.name == "segment.log" }?.bytes)
+        bench.disk.put(bytes, at: "/data/copy.log")
+        bench.disk.put([1, 2, 3], at: "/data/copy.log.tmp")
+        let outcome = try bench.repair(.all, "/data/copy.log")
+        #expect(outcome.bits == .operational)
+        #expect(outcome.problems.first?.error == .nameTaken("/data/copy.log.tmp"))
+        #expect(bench.disk.bytes("/data/copy.log") == bytes)
+        #expect(bench.disk.bytes("/data/copy.log.tmp") == [1, 2, 3])
+        #expect(lostAndFound(bench.disk).isEmpty)
+        try bench.disk.remove("/data/copy.log.tmp")
+        #expect(try bench.repair(.all, "/data/copy.log").bits == [.corrected, .messagesLost])
+    }
 }

@@ -11,6 +11,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case changed(FilePath)
     /// What would be replaced is a symbolic link, or something else that is no file.
     case notAFile(FilePath)
+    /// Something has the name that a new file needs until it is renamed.
+    case nameTaken(FilePath)
     /// What was written does not read back as it was planned.
     case notAsPlanned(FilePath, String)
     /// No plan was found under which the log is sound.
@@ -29,6 +31,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(path) is a symbolic link or something else that is no regular file: a repair would "
                 + "replace it, and leave what it leads to as it is; put the file itself there and "
                 + "run again"
+        case .nameTaken(let path):
+            "\(path) has the name that a repair needs for its new file; move it away and run again"
         case .notAsPlanned(let path, let reason): "\(path) is not as planned: \(reason)"
         case .noPlan(let path):
             "\(path): no repair was found that leaves a sound log; toymq-dump prints what is left"
@@ -46,6 +50,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .changed(let path): DiskError(operation: .rename, path: path, errno: .resourceBusy)
         case .notAFile(let path):
             DiskError(operation: .rename, path: path, errno: .invalidArgument)
+        case .nameTaken(let path):
+            DiskError(operation: .open, path: path, errno: .fileExists)
         case .notAsPlanned(let path, _), .noPlan(let path):
             DiskError(operation: .write, path: path, errno: .ioError)
         case .noManifest(let path, _):

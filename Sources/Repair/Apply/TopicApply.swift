@@ -73,13 +73,19 @@ struct TopicApply {
 
     // MARK: Checks
 
-    /// A rename replaces a link, and not what it leads to.
+    /// A rename replaces a link, and not what it leads to; and a name that is needed for a new file
+    /// is taken from nobody but a repair before.
     private func checkFiles() throws {
-        let entries = try disk.list(directory)
+        var there: [String: DirectoryEntry.Kind] = [:]
+        for entry in try disk.list(directory) { there[entry.name.string] = entry.kind }
+        let changed = Set(plan.changes.map(\.name))
         for change in plan.changes {
-            let entry = entries.first { $0.name.string == change.name }
-            if let entry, entry.kind != .file {
+            if let kind = there[change.name], kind != .file {
                 throw RepairError.notAFile(directory.appending(change.name))
+            }
+            let temporary = TopicApply.temporary(change.name)
+            if change.content != nil, there[temporary] != nil, !changed.contains(temporary) {
+                throw RepairError.nameTaken(directory.appending(temporary))
             }
         }
     }
