@@ -76,11 +76,11 @@ struct TopicApply {
     /// A rename replaces a link, and not what it leads to; and a name that is needed for a new file
     /// is taken from nobody but a repair before.
     private func checkFiles() throws {
-        var there: [String: DirectoryEntry.Kind] = [:]
-        for entry in try disk.list(directory) { there[entry.name.string] = entry.kind }
+        var there: [String: DirectoryEntry] = [:]
+        for entry in try disk.list(directory) { there[entry.name.string] = entry }
         let changed = Set(plan.changes.map(\.name))
         for change in plan.changes {
-            if let kind = there[change.name], kind != .file {
+            if let entry = there[change.name], entry.kind != .file || entry.isLink {
                 throw RepairError.notAFile(directory.appending(change.name))
             }
             let temporary = TopicApply.temporary(change.name)

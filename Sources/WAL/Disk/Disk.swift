@@ -141,11 +141,15 @@ package enum SyncExtent: Sendable {
 package struct DirectoryEntry: Hashable, Sendable {
     package enum Kind: Sendable { case file, directory, other }
     package let name: FilePath.Component
+    /// What it is, or what it leads to.
     package let kind: Kind
+    /// It is a symbolic link: to rename something over it would not change what it leads to.
+    package let isLink: Bool
 
-    package init(name: FilePath.Component, kind: Kind) {
+    package init(name: FilePath.Component, kind: Kind, isLink: Bool = false) {
         self.name = name
         self.kind = kind
+        self.isLink = isLink
     }
 }
 

@@ -150,7 +150,10 @@ enum System {
                 }
             }
             guard let name, name.kind == .regular else { continue }
-            entries.append(DirectoryEntry(name: name, kind: kind(type, path.appending(name))))
+            entries.append(
+                DirectoryEntry(
+                    name: name, kind: kind(type, path.appending(name)),
+                    isLink: Int(type) == Int(DT_LNK)))
         }
     }
 
