@@ -354,4 +354,21 @@ import WALTestSupport
         log.notify(whenDurable: MessageID(9)) { woken.update { $0.append(9) } }
         #expect(woken.value.last == 9, "the log has ended")
     }
+
+    @Test func aTaskThatIsCancelledDoesNotWaitForAMessageAnyMore() async throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        for round in 0..<300 {
+            let waiting = Task { await log.waitUntilDurable(MessageID(round % 2 == 0 ? 0 : .max)) }
+            if round % 3 == 0 { await Task.yield() }
+            waiting.cancel()
+            await waiting.value
+        }
+        let others = (0..<3).map { id in
+            Task { await log.waitUntilDurable(MessageID(UInt64(id))) }
+        }
+        for text in ["0", "1", "2"] { try log.append(TestMessage(text)) }
+        for other in others { await other.value }
+        try log.close()
+    }
 }

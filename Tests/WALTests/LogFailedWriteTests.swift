@@ -228,6 +228,47 @@ import WALTestSupport
         }
     }
 
+    @Test func aFileThatHasTheNameOfTheNextSealedSegmentIsNotReplaced() throws {
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
+        let log = try fixture.open()
+        let taken = SegmentName.sealed(first: 0).path(in: LogImage.directory)
+        fixture.disk.put(Array("somebody's".utf8), at: taken)
+        var acknowledged: [UInt64] = []
+        for _ in 0..<10 {
+            if let id = try? log.append(TestMessage([UInt8](repeating: 1, count: 1000))) {
+                acknowledged.append(id)
+            }
+        }
+        #expect(acknowledged == Array(0..<9), "one failed, and then the segment grew")
+        #expect(fixture.disk.bytes(taken) == Array("somebody's".utf8))
+        #expect(fixture.names == [SegmentName.sealed(first: 0).fileName, SegmentName.activeName])
+        #expect(try log.contents().count == 9)
+        try log.close()
+    }
+
+    @Test func openingATornLogOnAFullDiskLeavesNothingBehindHoweverOftenItIsTried() throws {
+        var segment = SegmentBuilder()
+        segment.add([TestMessage("0"), TestMessage("1")])
+        segment.addMark()
+        let torn = [UInt8](repeating: 7, count: 5000)
+        let disk = LogImage(files: [(SegmentName.activeName, segment.bytes + torn)]).disk()
+        disk.capacity = disk.used + 2000
+        for _ in 0..<3 {
+            #expect(throws: OpenError.self) {
+                try Log.open(LogImage.directory, host: .on(disk))
+            }
+            #expect(disk.files(in: LogImage.directory).keys.sorted() == [SegmentName.activeName])
+        }
+        disk.capacity = .max
+        let log = try Log.open(LogImage.directory, host: .on(disk))
+        #expect(try log.texts() == ["0", "1"])
+        #expect(disk.files(in: LogImage.directory).count == 2)
+        try log.close()
+    }
+
     @Test func aLogThatCouldNotMakeItsNextSegmentWritesNothingToTheSealedOne() throws {
         for closing in [false, true] {
             let (fixture, log) = try full()

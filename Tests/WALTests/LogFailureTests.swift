@@ -204,6 +204,50 @@ import WALTestSupport
         #expect(try fixture.open().durable.isEmpty)
     }
 
+    @Test func closingWaitsForADropThatIsUnderWay() throws {
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
+        let log = try fixture.open()
+        for _ in 0..<20 { try log.append(message) }
+        let gate = Gate()
+        fixture.disk.follow { call in
+            if call.operation == .remove { gate.pass() }
+            return nil
+        }
+        let dropper = OwnedThread { _ = try? log.drop(below: MessageID(.max)) }
+        #expect(gate.waitForVisitor())
+        let isClosed = Event()
+        let closer = OwnedThread {
+            try? log.close()
+            isClosed.fire()
+        }
+        #expect(!isClosed.wait(0.05))
+        gate.open()
+        dropper.join()
+        closer.join()
+        fixture.disk.follow(nil)
+        let names = fixture.names
+        let again = try fixture.open()
+        #expect(fixture.names == names)
+        #expect(again.durable.upperBound == MessageID(20))
+    }
+
+    @Test func whatIsAppendedAfterTheHostHasEndedFailsAndIsNotWaitedForForEver() async throws {
+        let fixture = LogFixture(threads: 1)
+        let log = try fixture.open()
+        try log.append(TestMessage("0"))
+        fixture.host.shutdown()
+        let later = try log.appendLater(TestMessage("callback"))
+        #expect(later.error == .closed)
+        await #expect(throws: LogError.closed) {
+            try await log.append(Message(payload: RawSpan(of: [1])))
+        }
+        try log.close()
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == ["0"])
+    }
+
     @Test func aSyncThatFailsOnOpeningIsAnErrorAndTheNextOpeningForcesEverythingAgain() throws {
         // A killed process has left a commit that no later frame proves durable.
         var segment = SegmentBuilder()

@@ -33,6 +33,8 @@ import WALTestSupport
                 #expect(try log.texts() == (0...round).map { "\(number)/\($0)" })
             }
         }
+        // The disk keeps the script, which keeps the disk.
+        disk.follow(nil)
         // Two for each log, and what opening, taking over and reading need for a moment.
         #expect(most.value <= 2 * (8 + 1) + 4)
         for log in logs { try log.close() }
@@ -250,5 +252,15 @@ import WALTestSupport
             let again = try Log.open(directory(0), host: .on(disk.afterPowerLoss()))
             #expect(try again.texts() == ["before", "after"])
         }
+    }
+
+    @Test func logsThatWereLetGoOfDoNotCountAsOpen() throws {
+        let disk = MemoryDisk()
+        let host = LogHost.on(disk) { $0.openLogs = 8 }
+        for number in 0..<40 { _ = try Log.open(directory(number), host: host) }
+        let logs = try (40..<48).map { try Log.open(directory($0), host: host) }
+        for log in logs { try log.append(TestMessage("x")) }
+        #expect(disk.state.withLock { $0.locks.count } == 8, "none was parked")
+        for log in logs { try log.close() }
     }
 }

@@ -74,6 +74,48 @@ import WALTestSupport
         #expect(directory.names == [SegmentName.activeName])
     }
 
+    @Test func aLogThatWasMovedLeavesTheOneInItsPlaceAlone() throws {
+        let directory = TemporaryDirectory()
+        let (place, away) = (directory.path.appending("log"), directory.path.appending("away"))
+        var options = LogOptions()
+        options.segmentBytes = 4096
+        let payload = [UInt8](repeating: 7, count: 300)
+        let moved = try Log.open(place, host: host, options: options)
+        for _ in 0..<30 { try moved.append(TestMessage(payload)) }
+        #expect(rename(place.string, away.string) == 0)
+        let other = try Log.open(place, host: host, options: options)
+        for _ in 0..<30 { try other.append(TestMessage("theirs")) }
+        var acknowledged: UInt64 = 30
+        #expect(throws: LogError.takenOver(moved.directory)) {
+            for _ in 0..<30 {
+                try moved.append(TestMessage(payload))
+                acknowledged += 1
+            }
+        }
+        #expect(throws: LogError.self) { try moved.drop(below: MessageID(.max)) }
+        try? moved.close()
+        #expect(try other.contents().count == 30)
+        try other.close()
+        let again = try Log.open(away, host: host, options: options)
+        #expect(again.recovery.tail == .clean)
+        #expect(again.durable.upperBound == MessageID(acknowledged))
+        try again.close()
+    }
+
+    @Test func aLogIsWhereItsPathLedWhenItWasOpened() throws {
+        let directory = TemporaryDirectory()
+        let real = directory.path.appending("real")
+        let link = directory.path.appending("link")
+        #expect(mkdir(real.string, 0o755) == 0)
+        #expect(mkdir(real.appending("deep").string, 0o755) == 0)
+        #expect(symlink(real.appending("deep").string, link.string) == 0)
+        let log = try Log.open(link.appending("..").appending("log"), host: host)
+        #expect(try log.append(TestMessage("0")) == 0)
+        let found = try #require(real.resolvingLinks)
+        #expect(log.directory == found.appending("log"))
+        try log.close()
+    }
+
     @Test func aSegmentMayBeALinkToAFileAndNothingElseThatIsNoFile() throws {
         let directory = TemporaryDirectory()
         let path = directory.path.appending("log")

@@ -73,6 +73,9 @@ package protocol Disk: Sendable {
     func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile
     /// All entries of a directory but `.` and `..`, in no order.
     func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry]
+    /// Where a path leads from the root on, without links, `.` and `..`: the process may go to another
+    /// directory, and a link to another place. It has to exist.
+    func resolve(_ path: FilePath) throws(DiskError) -> FilePath
     /// What is there, or nil if nothing is.
     func status(_ path: FilePath) throws(DiskError) -> FileStatus?
     /// Creates a directory; its parent has to be synced before anything relies on it.
@@ -89,6 +92,11 @@ package protocol Disk: Sendable {
     func lock(_ path: FilePath) throws(DiskError) -> any DiskLock
     /// The process that holds the lock of `path`, as far as the system tells.
     func lockHolder(_ path: FilePath) -> LockHolder?
+}
+
+extension Disk {
+    /// A disk without links on which no process goes anywhere.
+    package func resolve(_ path: FilePath) throws(DiskError) -> FilePath { path }
 }
 
 /// An open file. Usable from several threads at once, but for `close`.

@@ -28,6 +28,13 @@ package struct PosixDisk: Disk {
         try System.list(directory).orThrow(.list, directory)
     }
 
+    package func resolve(_ path: FilePath) throws(DiskError) -> FilePath {
+        guard let resolved = System.realpath(path) else {
+            throw DiskError(operation: .status, path: path, errno: Errno(rawValue: errno))
+        }
+        return resolved
+    }
+
     package func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
         switch System.statusOf(path) {
         case .success(let status): return status

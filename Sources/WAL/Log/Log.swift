@@ -205,20 +205,36 @@ public final class Log: Sendable {
     /// poisoned): by the thread that commits, or at once by the caller. It must not block.
     public func notify(whenDurable id: MessageID, _ wake: @escaping @Sendable () -> Void) {
         let now = core.state.withLock { state -> Bool in
-            if case .open = state.phase, id.rawValue >= state.durableNextID {
-                state.watchers.append((id.rawValue, wake))
-                return false
-            }
-            return true
+            watch(id, token: state.watchers.token(), &state, wake)
         }
         if now { wake() }
     }
 
-    /// Waits until the message `id` is durable or the log has ended.
+    /// Waits until the message `id` is durable, the log has ended, or the task is cancelled.
     public func waitUntilDurable(_ id: MessageID) async {
-        await withCheckedContinuation { continuation in
-            notify(whenDurable: id) { continuation.resume() }
+        let token = core.state.withLock { $0.watchers.token() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let now = core.state.withLock { state -> Bool in
+                    // The handler below may have run already and have found nobody.
+                    if Task.isCancelled { return true }
+                    return watch(id, token: token, &state) { continuation.resume() }
+                }
+                if now { continuation.resume() }
+            }
+        } onCancel: {
+            core.state.withLock { $0.watchers.remove(token) }?()
         }
+    }
+
+    /// True if there is nothing to wait for.
+    private func watch(
+        _ id: MessageID, token: UInt64, _ state: inout LogCore.State,
+        _ wake: @escaping Watchers.Wake
+    ) -> Bool {
+        guard case .open = state.phase, id.rawValue >= state.durableNextID else { return true }
+        state.watchers.add(id.rawValue, token: token, wake)
+        return false
     }
 
     // MARK: Dropping and closing
@@ -233,7 +249,9 @@ public final class Log: Sendable {
     }
 
     /// Commits what was appended, writes a closing mark, and gives up the directory. Appends fail
-    /// from now on. Blocks. Closing again does nothing.
+    /// from now on. Blocks, also for a drop that is under way. Closing again does nothing: it does not
+    /// wait for the first call either. Nor does closing a log that has failed before: it gives up the
+    /// directory, and says nothing of that failure again.
     ///
     /// Throws `poisoned` or `notWritten` if the mark could not be made durable; the log is closed
     /// all the same, and every acknowledged message is where it was.

@@ -104,7 +104,7 @@ extension LogCore {
             beforeWrite(batch)
             try write(batch, &writer)
         } catch {
-            fail(batch, &writer, error)
+            fail(batch, writer, error)
             return nil
         }
         // From here to the next write the disk is idle: the lock is taken once, and what is needed
@@ -159,19 +159,26 @@ extension LogCore {
 
     /// A commit failed: it and everything staged behind it, whose places relied on it, fail alike.
     func fail(
-        _ batch: Batch, _ writer: inout SegmentWriter, _ failure: SegmentWriter.Failure
+        _ batch: Batch, _ writer: SegmentWriter, _ failure: SegmentWriter.Failure
     ) {
-        let error: LogError
         switch failure {
-        case .notWritten(let cause): error = .notWritten(cause)
-        case .final(let cause): error = .poisoned(cause)
-        case .takenOver: error = .takenOver(directory)
+        case .notWritten(let cause): failAll(batch, writer, .notWritten(cause))
+        case .final(let cause): failAll(batch, writer, .poisoned(cause))
+        case .takenOver: failAll(batch, writer, .takenOver(directory))
         }
-        let after = writer
+    }
+
+    private func failAll(_ batch: Batch, _ after: SegmentWriter, _ error: LogError) {
         if case .poisoned = error { rememberFailedEnd(after) }
         let (failed, wakes) = state.withLock { state in
             if case .poisoned(let cause) = error { state.phase = .poisoned(cause) }
             if case .takenOver = error { state.phase = .takenOver }
+            // Somebody has put a file there: the segment grows, and is sealed after a restart.
+            if case .notWritten(let cause) = error, cause.operation == .rename,
+                cause.errno == .fileExists
+            {
+                state.cannotSeal = true
+            }
             var failed = [batch]
             while let next = state.pending.popFirst() { failed.append(next) }
             reset(&state, to: after)
@@ -179,6 +186,13 @@ extension LogCore {
         }
         complete(Ending(batches: failed, failure: error, wakes: wakes), hasMore: false)
         putBack(after)
+    }
+
+    /// No thread is left that would commit: what is staged is told so, and nothing more is taken,
+    /// or a caller that tries again would never come to an end.
+    func hostHasEnded() {
+        state.withLock { $0.isForsaken = true }
+        while let (batch, writer) = takeBatch() { failAll(batch, writer, .closed) }
     }
 
     /// Staging goes on behind the last durable byte. Ids and positions of failed appends are given
@@ -248,7 +262,7 @@ extension LogCore {
                 putBack(writer)
             } catch {
                 state.withLock { $0.markFailed = true }
-                fail(Batch(), &writer, error)
+                fail(Batch(), writer, error)
             }
             // Appends staged meanwhile found the log scheduled: they are this thread's now.
             commitScheduled()

@@ -16,6 +16,7 @@ extension LogCore {
         try unparkToDrop()
         if state.withLock({ $0.dropIsUnforced }) { try forceDrop() }
         while let segment = try oldestDroppable(below: id) {
+            try checkPlace(of: segment)
             // Readers stop looking here before the name goes.
             let oldest = state.withLock { state in
                 defer { state.firstID = state.segments[0].segment.firstID }
@@ -36,6 +37,16 @@ extension LogCore {
             // A crash must not find a later segment gone and an earlier one there.
             if !Mutant.dropNotSynced.isOn { try forceDrop() }
         }
+    }
+
+    /// Names go by the path, the lock does not: if the directory was moved, another log's segment may
+    /// have the name.
+    private func checkPlace(of segment: Segment) throws(LogError) {
+        let there: FileStatus?
+        do {
+            there = try host.disk.status(segment.name.path(in: directory))
+        } catch { throw .unreadable(error) }
+        guard there == nil || there?.inode == segment.inode else { throw .takenOver(directory) }
     }
 
     private func oldestDroppable(below id: UInt64) throws(LogError) -> Segment? {

@@ -20,7 +20,7 @@ extension LogCore {
         do {
             if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
         } catch {
-            fail(Batch(), &writer, error)
+            fail(Batch(), writer, error)
             commitScheduled()
             return false
         }
@@ -62,7 +62,7 @@ extension LogCore {
             handBack(writer)
         } catch {
             guard case .notWritten(let cause) = error else {
-                fail(Batch(), &writer, error)
+                fail(Batch(), writer, error)
                 commitScheduled()
                 return
             }
@@ -176,7 +176,9 @@ extension LogCore {
     private func drain() -> SegmentWriter {
         while true {
             let writer = state.withLock { state -> SegmentWriter? in
-                guard state.pending.isEmpty, !state.isTelling else { return nil }
+                guard state.pending.isEmpty, !state.isTelling, !state.isDropping else {
+                    return nil
+                }
                 return state.writer.take()
             }
             if let writer { return writer }
@@ -187,12 +189,14 @@ extension LogCore {
     }
 
     private func waitForWriter() {
-        _ = state.wait { $0.writer != nil && !$0.isTelling ? true : nil }
+        _ = state.wait { state in
+            state.writer != nil && !state.isTelling && !state.isDropping ? true : nil
+        }
     }
 
     private func closeFailed() {
         // Whoever met the failure may still have the writer, and puts it back.
-        var writer = state.wait { $0.isTelling ? nil : $0.writer.take() }
+        var writer = state.wait { $0.isTelling || $0.isDropping ? nil : $0.writer.take() }
         host.registry.withLock { $0.remove(self) }
         release(&writer)
     }

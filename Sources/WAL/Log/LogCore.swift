@@ -16,6 +16,8 @@ final class LogCore: Sendable {
         var phase = Phase.open
         /// Somebody closes it, or has: takes the writer for good. Others who close have nothing to do.
         var hasCloser = false
+        /// The threads that would commit have ended.
+        var isForsaken = false
         /// The writer; nil while a commit runs. Invariant: whoever took it puts it back, and only
         /// the one who has it touches the file or starts a commit.
         var writer: SegmentWriter?
@@ -52,7 +54,7 @@ final class LogCore: Sendable {
         var durablePosition: UInt64
         var segments: [(segment: Segment, end: UInt64, index: SparseIndex)]
 
-        var watchers: [(id: UInt64, wake: @Sendable () -> Void)] = []
+        var watchers = Watchers()
         var spaceWaiters: [@Sendable () -> Void] = []
         var isWatchedForIdle = false
         /// An idle mark could not be written. None is tried until a commit has succeeded: the
@@ -123,7 +125,7 @@ final class LogCore: Sendable {
 
     func check(_ state: borrowing State) throws(LogError) {
         switch state.phase {
-        case .open: return
+        case .open: if state.isForsaken { throw .closed }
         case .closing, .closed: throw .closed
         case .poisoned(let error): throw .poisoned(error)
         case .takenOver: throw .takenOver(directory)
@@ -214,15 +216,8 @@ final class LogCore: Sendable {
     /// The watchers that a new durable end satisfies.
     func takeWatchers(_ state: inout State) -> [@Sendable () -> Void] {
         guard !state.watchers.isEmpty else { return [] }
-        var due: [@Sendable () -> Void] = []
-        let isOver = if case .open = state.phase { false } else { true }
-        let durable = state.durableNextID
-        state.watchers.removeAll { watcher in
-            guard isOver || watcher.id < durable else { return false }
-            due.append(watcher.wake)
-            return true
-        }
-        return due
+        guard case .open = state.phase else { return state.watchers.takeAll() }
+        return state.watchers.take(below: state.durableNextID)
     }
 
     /// Those who wait for room in the queue, once half of it is free.

@@ -73,17 +73,21 @@ public final class LogHost: Sendable {
     }
 
     /// Waits for what is scheduled, then ends and joins the threads. Close the logs first: what
-    /// they are given afterwards is never committed.
+    /// they are given afterwards fails as `closed`, unless its caller commits it.
     public func shutdown() {
         queue.withLock { $0.isStopping = true }
         queue.broadcast()
         for thread in threads { thread.join() }
-        queue.withLock { $0.end() }
+        for log in queue.withLock({ $0.end() }) { log.hostHasEnded() }
     }
 
     /// Has a committer take up a log that has something to commit.
     func schedule(_ log: LogCore) {
-        queue.withLock { if !$0.hasEnded { $0.ready.append(log) } }
+        let hasEnded = queue.withLock { schedule in
+            if !schedule.hasEnded { schedule.ready.append(log) }
+            return schedule.hasEnded
+        }
+        if hasEnded { return log.hostHasEnded() }
         queue.signal()
     }
 
@@ -155,12 +159,14 @@ struct CommitSchedule: Sendable {
     private(set) var hasEnded = false
 
     /// Lets go of the logs that were to be looked at when idle, and takes none any more: they and
-    /// their host would keep each other in memory for ever.
-    mutating func end() {
+    /// their host would keep each other in memory for ever. Gives those that came too late.
+    mutating func end() -> [LogCore] {
         hasEnded = true
         handedOver = Fifo()
-        ready = Fifo()
         idle = DeadlineHeap()
+        var late: [LogCore] = []
+        while let log = ready.popFirst() { late.append(log) }
+        return late
     }
 
     /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
@@ -194,6 +200,9 @@ struct LogRegistry: Sendable {
         holding[ObjectIdentifier(log)] = (WeakLog(log: log), clock)
     }
 
+    /// Logs that were let go of without being closed hold nothing any more.
+    mutating func forgetGone() { holding = holding.filter { $0.value.log.log != nil } }
+
     mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
 
     /// The logs that were used longest ago, without `log` itself.
@@ -207,12 +216,14 @@ extension LogHost {
     /// Notes that a log holds descriptors, and has the longest idle ones give up theirs if that
     /// makes too many.
     func tookDescriptors(_ log: LogCore) {
+        let limit = max(options.openLogs, 1)
         let excess = registry.withLock { registry in
             registry.touch(log)
-            return registry.holding.count - max(options.openLogs, 1)
+            if registry.holding.count > limit { registry.forgetGone() }
+            return registry.holding.count - limit
         }
         // Several at once, so that looking for the oldest is paid for seldom.
-        if excess > 0 { park(excess + options.openLogs / 16, but: log) }
+        if excess > 0 { park(excess + limit / 16, but: log) }
     }
 
     /// Runs a call that opens something; when the process or the system has no descriptor left,

@@ -59,11 +59,24 @@ struct Opening {
     func open() throws(OpenError) -> (LogCore, RecoveryReport) {
         let lock = try lockDirectory()
         do {
-            return try openParkingOthers(lock)
+            return try resolved().openParkingOthers(lock)
         } catch {
             lock.release()
             throw error
         }
+    }
+
+    /// The same for where the paths lead just now: the lock is on that directory, and what is renamed
+    /// and removed later goes by its path. The process may go to another one until then, and the
+    /// parents that are forced are those of that directory and not of a link to it.
+    private func resolved() throws(OpenError) -> Opening {
+        do {
+            var options = options
+            options.forcedUpTo = try options.forcedUpTo.map { (top) throws(DiskError) in
+                try disk.resolve(top)
+            }
+            return Opening(try disk.resolve(directory), options, host, key)
+        } catch { throw .io(error) }
     }
 
     /// Where no descriptor is left, idle logs give theirs up and all of it is done again: so far

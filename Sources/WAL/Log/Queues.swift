@@ -35,6 +35,7 @@ struct DeadlineHeap<Item> {
     private var items: [(item: Item, deadline: UInt64)] = []
 
     var first: (item: Item, deadline: UInt64)? { items.first }
+    var count: Int { items.count }
 
     mutating func insert(_ item: Item, _ deadline: UInt64) {
         items.append((item, deadline))

@@ -172,12 +172,14 @@ struct SegmentWriter: Sendable {
     /// Seals the active segment: cut to its last frame, forced, renamed to its first id, the
     /// directory forced.
     private mutating func seal(nextID: UInt64) throws(Failure) {
+        try checkPlace()
         guard !needsSegment else {
             try forceRename()
             return
         }
         guard let file else { preconditionFailure("sealing without a segment") }
         let sealed = SegmentName.sealed(first: segment.firstID)
+        try checkFree(sealed)
         do {
             if zeroedTo > writtenEnd, !Mutant.sealedWithZeros.isOn {
                 try file.truncate(to: writtenEnd)
@@ -202,6 +204,27 @@ struct SegmentWriter: Sendable {
         needsSegment = true
         renameIsUnforced = true
         try forceRename()
+    }
+
+    /// Names go by the path, the lock does not: if the directory was moved, another log may be there.
+    private func checkPlace() throws(Failure) {
+        let there: FileStatus?
+        do {
+            there = try disk.status(segment.name.path(in: directory))
+        } catch { throw .notWritten(error) }
+        guard there?.inode == segment.inode else { throw .takenOver }
+    }
+
+    /// A rename would replace whatever has the name. Only an empty file holds nothing.
+    private func checkFree(_ name: SegmentName) throws(Failure) {
+        let path = name.path(in: directory)
+        let there: FileStatus?
+        do {
+            there = try disk.status(path)
+        } catch { throw .notWritten(error) }
+        guard there?.size ?? 0 == 0 else {
+            throw .notWritten(DiskError(operation: .rename, path: path, errno: .fileExists))
+        }
     }
 
     /// Forces the sealed segment's name, before the next segment takes the old one.

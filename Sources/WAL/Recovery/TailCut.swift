@@ -38,10 +38,16 @@ package enum TailCut {
         let copy = try disk.open(path, isNew ? .createNew : .readWrite)
         defer { copy.close() }
         if !isNew, try !isSame(segment, from: offset, to: end, as: copy) { return false }
-        // What is there already may be in the page cache only, even marked clean there after a sync
-        // that failed: the same bytes again in the same place.
-        try self.copy(segment, from: offset, to: end, into: copy)
-        if !Mutant.evidenceNotSynced.isOn { try Force.file(copy, .everything) }
+        do {
+            // What is there already may be in the page cache only, even marked clean there after a
+            // sync that failed: the same bytes again in the same place.
+            try self.copy(segment, from: offset, to: end, into: copy)
+            if !Mutant.evidenceNotSynced.isOn { try Force.file(copy, .everything) }
+        } catch {
+            // On a full disk each attempt to open would leave another piece.
+            if isNew { try? disk.remove(path) }
+            throw error
+        }
         return true
     }
 
