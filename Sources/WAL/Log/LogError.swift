@@ -21,7 +21,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     /// disk has lost it. Run `toymq-fsck` on the directory.
     case damaged(segment: FilePath, offset: UInt64)
     /// While the log was idle and held no descriptor, another process took the directory or
-    /// changed it.
+    /// changed it; or the directory was moved, and is not at its path any more. What was acknowledged
+    /// is in it.
     case takenOver(FilePath)
 
     /// One line for people that says what to do.
@@ -38,7 +39,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unreadable(let error): "\(error)"
         case .damaged(let segment, let offset):
             "\(segment) is damaged at offset \(offset); run toymq-fsck on it"
-        case .takenOver(let path): "\(path) was changed by another process while it was idle"
+        case .takenOver(let path):
+            "\(path) was changed by another process while it was idle, or is not there any more"
         }
     }
 }
