@@ -60,8 +60,8 @@ struct TopicPlanning {
         return plan
     }
 
-    /// What a check tells: what was found, and what a repair would have to give up beside what is
-    /// gone. A log in use is not repaired.
+    /// What a check tells: what was found, and in words where a repair would have to give up frames
+    /// beside it. Those are there, so none of them is lost yet. A log in use is not repaired.
     func check(holdsLock: Bool) -> TopicReport {
         let report = TopicSurvey(target, on: storage, holdsLock: holdsLock).run()
         guard report.verdict == .damaged, !report.isLive else { return report }
@@ -69,7 +69,11 @@ struct TopicPlanning {
         do throws(DiskError) {
             try planFiles(&plan)
         } catch { return report }
-        return plan.report
+        var foretold = report
+        for index in report.findings.indices {
+            foretold.findings[index].detail = plan.report.findings[index].detail
+        }
+        return foretold
     }
 
     private func planFiles(_ plan: inout TopicPlan) throws(DiskError) {
