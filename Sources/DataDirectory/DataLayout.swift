@@ -93,18 +93,6 @@ public struct DataLayout: Sendable {
     }
 }
 
-/// A topic's directory that the Go program has written.
-public struct GoLogError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The directory.
-    public let directory: FilePath
-
-    /// One line for people that says what to do.
-    public var description: String {
-        "\(directory) is a log of the Go program; import it into another data directory: "
-            + "`toymqctl import \(directory) DATA`"
-    }
-}
-
 /// What is in `DATA/topics`.
 public struct TopicListing: Hashable, Sendable {
     /// The directories that have a topic's name, in the order of their names.
@@ -134,31 +122,6 @@ extension DataLayout {
             }
         }
         return TopicListing(topics: topics.sorted(), foreign: foreign.sortedByName())
-    }
-
-    /// Throws `GoLogError` if the directory of `topic` holds a log of the Go program of the same name,
-    /// or partitions of one, and no segment of ours: opened as one of ours it would look empty, and be
-    /// written into. Throws a `DiskError` if it cannot be listed. Blocks.
-    public func refuseGoLog(of topic: TopicName) throws {
-        let directory = directory(of: topic)
-        if try holdsGoLog(directory) { throw GoLogError(directory: directory) }
-    }
-
-    private func holdsGoLog(_ directory: FilePath) throws(DiskError) -> Bool {
-        let entries = try storage.disk.list(directory)
-        guard SegmentListing(entries).names.isEmpty else { return false }
-        func isSegment(_ entry: DirectoryEntry) -> Bool {
-            let parts = entry.name.string.split(separator: ".", omittingEmptySubsequences: false)
-            return entry.kind == .file && parts.count == 2 && parts[1] == "log"
-                && (6...19).contains(parts[0].utf8.count) && UInt64(parts[0]) != nil
-        }
-        if entries.contains(where: isSegment) { return true }
-        for entry in entries where entry.kind == .directory && UInt64(entry.name.string) != nil {
-            if try storage.disk.list(directory.appending(entry.name)).contains(where: isSegment) {
-                return true
-            }
-        }
-        return false
     }
 
     /// What is in DATA and does not belong there, in the order of the names.

@@ -29,17 +29,8 @@ package struct GoSegment: Hashable, Sendable {
         self.name = name
     }
 
-    /// The number in a name as `%06d.log` makes it: six digits, or more without zeros in front.
-    /// A native sealed segment has 20, which no number here will ever have.
-    package static func number(_ name: String) -> UInt64? {
-        guard name.hasSuffix(".log") else { return nil }
-        let digits = name.dropLast(4).utf8
-        guard (6...19).contains(digits.count),
-            digits.count == 6 || digits.first != UInt8(ascii: "0"),
-            digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
-        else { return nil }
-        return UInt64(String(name.dropLast(4)))
-    }
+    /// The number in a name; nil if it is none of a segment.
+    package static func number(_ name: String) -> UInt64? { GoSegmentName.number(name) }
 }
 
 /// A log of its own: a topic, or one partition of it.
