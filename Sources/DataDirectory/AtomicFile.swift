@@ -45,20 +45,7 @@ package enum AtomicFile {
         _ path: FilePath, with bytes: RawSpan, on storage: Storage
     ) throws(DiskError) {
         let disk = storage.disk
-        let first = temporary(of: path)
-        var temporary = first
-        var number = 1
-        var file: (any DiskFile)?
-        while file == nil {
-            do {
-                file = try disk.open(temporary, .createNew)
-            } catch {
-                guard error.errno == .fileExists else { throw error }
-                number += 1
-                temporary = FilePath("\(first).\(number)")
-            }
-        }
-        guard let file else { return }
+        let (file, temporary) = try openFree(temporary(of: path), on: disk)
         do {
             try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
@@ -66,6 +53,23 @@ package enum AtomicFile {
             throw error
         }
         try disk.syncDirectory(path.parentDirectory)
+    }
+
+    /// A new file of that name, or with `.2`, `.3` … behind it, the first that nobody has.
+    private static func openFree(
+        _ first: FilePath, on disk: any Disk
+    ) throws(DiskError) -> (file: any DiskFile, path: FilePath) {
+        var path = first
+        var number = 1
+        while true {
+            do {
+                return (try disk.open(path, .createNew), path)
+            } catch {
+                guard error.errno == .fileExists else { throw error }
+                number += 1
+                path = FilePath("\(first).\(number)")
+            }
+        }
     }
 
     private static func put(
