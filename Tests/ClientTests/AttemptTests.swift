@@ -26,8 +26,7 @@ import ToyMQClient
         try await ToyMQClient.with(broker.options) { client in
             _ = try await client.publish(Message("x"), to: "a")
         }
-        let result = try run(
-            "toymqctl", ["sub", "b", "--addr", "127.0.0.1:\(broker.port)", "--attempts", "2"])
+        let result = try toymqctl(broker, "sub", "b", "--attempts", "2")
         #expect(result.exit == 2 && result.error.contains("BUSY"))
     }
 

@@ -9,15 +9,6 @@ import ToyMQClient
 
 /// What toymqctl says and how it ends where not all is well.
 @Suite("toymqctl in trouble", .timeLimit(.minutes(3))) struct ControlTests {
-    private func toymqctl(
-        _ broker: TestBroker, _ arguments: String..., input: String = ""
-    ) throws -> FinishedProcess {
-        try run(
-            "toymqctl",
-            [arguments[0], "--addr", "127.0.0.1:\(broker.port)"] + arguments.dropFirst(),
-            input: input)
-    }
-
     /// toymqctl with its streams led elsewhere by a shell.
     private func shell(_ broker: TestBroker, _ script: String) throws -> FinishedProcess {
         try FinishedProcess([

@@ -51,6 +51,15 @@ func run(
     try FinishedProcess([builtProgram(name)] + arguments, input: input)
 }
 
+/// Runs a command of toymqctl with this broker.
+func toymqctl(
+    _ broker: TestBroker, _ arguments: String..., input: String = ""
+) throws -> FinishedProcess {
+    try run(
+        "toymqctl", [arguments[0], "--addr", "127.0.0.1:\(broker.port)"] + arguments.dropFirst(),
+        input: input)
+}
+
 func json(_ text: some StringProtocol) -> [String: Any] {
     (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
 }

@@ -4,15 +4,6 @@ import Testing
 
 /// toymqctl against a broker, toymq-bench, and the example of the documentation.
 @Suite("toymqctl and toymq-bench with a broker", .timeLimit(.minutes(3))) struct RemoteToolTests {
-    private func toymqctl(
-        _ broker: TestBroker, _ arguments: String..., input: String = ""
-    ) throws -> FinishedProcess {
-        try run(
-            "toymqctl",
-            [arguments[0], "--addr", "127.0.0.1:\(broker.port)"] + arguments.dropFirst(),
-            input: input)
-    }
-
     @Test func payloadsComeFromArgumentFileAndStandardInput() throws {
         let broker = try TestBroker()
         let file = broker.root.appendingPathComponent("payload")

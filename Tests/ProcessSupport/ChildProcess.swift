@@ -114,6 +114,16 @@ public final class ChildProcess: Sendable {
         }
     }
 
+    /// Waits for what the process does and nobody announces; false if it ends or `seconds` pass first.
+    public func comes(_ seconds: Double = 60, _ condition: () -> Bool) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while !condition() {
+            guard isRunning, ContinuousClock.now < deadline else { return false }
+            usleep(1000)
+        }
+        return true
+    }
+
     private func reap(_ options: Int32) -> ChildEnd? {
         var status: Int32 = 0
         while true {

@@ -40,7 +40,7 @@ public struct FinishedProcess {
             words, directory: directory, input: .file(paths[0].path),
             output: .file(paths[1].path), error: .file(paths[2].path))
         if let condition {
-            while !condition(), child.isRunning { usleep(1000) }
+            _ = child.comes(240, condition)
             child.signal(SIGKILL)
         }
         end = child.wait()

@@ -182,6 +182,24 @@ import WALTestSupport
         #expect(try descriptors() < before + 80)
     }
 
+    @Test func aLockIsGivenUpThoughSomebodyStillHoldsTheOpenFile() throws {
+        // As a child does that another thread has forked, until it runs its program.
+        let directory = TemporaryDirectory()
+        let path = try #require(directory.path.resolvingLinks)
+        let lock = try PosixDisk().lock(path)
+        let held = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+            .compactMap { Int32($0) }.filter {
+                let link = try? FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/self/fd/\($0)")
+                return link == path.string
+            }
+        let copy = dup(try #require(held.first))
+        defer { close(copy) }
+        #expect(throws: DiskError.self) { try PosixDisk().lock(path) }
+        lock.release()
+        try PosixDisk().lock(path).release()
+    }
+
     // MARK: Permissions
 
     /// A command that runs another one as an ordinary user; nil if it cannot be done here.
