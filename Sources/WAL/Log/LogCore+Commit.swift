@@ -107,28 +107,28 @@ extension LogCore {
             fail(batch, writer, error)
             return nil
         }
-        // From here to the next write the disk is idle: the lock is taken once, and what is needed
-        // for telling the callers was made by those who appended.
+        // From here to the next write the disk is idle: what is needed for telling the callers was
+        // made by those who appended.
         let now = System.monotonic()
         let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
         let hasOthers = batch.callersLeft > 0
-        let (wakes, hasMore, next) = state.withLock { state in
+        let (wakes, hasMore) = state.withLock { state in
             publish(batch, writer, &state)
             state.lastCommit = now
             state.markFailed = false
             if let tasks { remember(tasks, &state) }
             if !hasOthers, state.spare == nil { state.spare = batch }
-            let hasMore = !state.pending.isEmpty
-            // Those who are told here may append, and join the next one.
-            let next = takesNext && !hasOthers ? popForWriter(&state) : nil
-            return (takeWakes(&state), hasMore, next)
+            return (takeWakes(&state), !state.pending.isEmpty)
         }
         tasks?.startJobs()
+        // Taken only now: starting jobs takes as long as a task or two need to join the next batch.
+        let next = takesNext && !hasOthers ? state.withLock { popForWriter(&$0) } : nil
         if hasOthers {
             complete(Ending(batches: [batch], failure: nil, wakes: wakes), hasMore: hasMore)
         } else {
+            // Those who are told here may append, and join the next one.
             for wake in wakes { wake() }
-            if let tasks, !hasMore { tellUntilMoreWaits(tasks) }
+            if let tasks, !hasMore, next == nil { tellUntilMoreWaits(tasks) }
         }
         return (writer, next)
     }
