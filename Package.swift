@@ -59,6 +59,8 @@ let package = Package(
 
         // What every program does first, and what several of them read.
         .target(name: "ToolSupport", packageAccess: false, swiftSettings: strict),
+        // JSON for answers and reports. That of many messages is DataDirectory's JSONWriter.
+        .target(name: "JSONText", packageAccess: false, swiftSettings: strict),
 
         // The log. Knows nothing of topics, sockets or brokers.
         .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
@@ -119,15 +121,15 @@ let package = Package(
         .executableTarget(
             name: "toymqctl",
             dependencies: [
-                "WAL", "DataDirectory", "GoImport", "ToyMQClient", "ToolSupport", argumentParser,
-                systemPackage,
+                "WAL", "DataDirectory", "GoImport", "ToyMQClient", "JSONText", "ToolSupport",
+                argumentParser, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
             name: "toymq-bench",
             dependencies: [
-                "WAL", "CZlib", "ToyMQClient", "ToolSupport", argumentParser, nioConcurrency,
-                deque, systemPackage,
+                "WAL", "CZlib", "ToyMQClient", "JSONText", "ToolSupport", argumentParser,
+                nioConcurrency, deque, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 
@@ -141,15 +143,15 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Wire", "Broker", "WAL", "DataDirectory", nioCore, nioPosix, nioHTTP, deque,
-                logging,
+                "Wire", "Broker", "WAL", "DataDirectory", "JSONText", nioCore, nioPosix, nioHTTP,
+                deque, logging,
             ],
             packageAccess: false, swiftSettings: strict),
         .executableTarget(
             name: "toymq",
             dependencies: [
-                "Server", "Broker", "WAL", "DataDirectory", "ToolSupport", argumentParser, logging,
-                systemPackage,
+                "Server", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport",
+                argumentParser, logging, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -1,3 +1,5 @@
+import JSONText
+
 /// Counts of durations in nanoseconds, in buckets at most 1.6 % wide: memory does not grow with
 /// the number of messages.
 struct Histogram: Sendable {

@@ -1,3 +1,5 @@
+import JSONText
+
 /// What `toymq-bench scan` prints.
 struct ScanReport {
     let results: [ScanResult]

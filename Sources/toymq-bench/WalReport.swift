@@ -1,3 +1,5 @@
+import JSONText
+
 /// What `toymq-bench wal` prints.
 struct WalReport {
     let results: [WalResult]

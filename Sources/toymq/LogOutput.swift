@@ -1,4 +1,5 @@
 import Glibc
+import JSONText
 import Logging
 
 /// How log lines look.
@@ -30,9 +31,9 @@ struct LineLogHandler: LogHandler {
             for (key, value) in all { line += " \(key)=\(LineLogHandler.clean("\(value)"))" }
         case .json:
             line = "{\"time\": \"\(LineLogHandler.time())\", \"level\": \"\(event.level)\""
-            line += ", \"message\": \(LineLogHandler.quoted("\(event.message)"))"
+            line += ", \"message\": \(JSON.quoted("\(event.message)"))"
             for (key, value) in all {
-                line += ", \(LineLogHandler.quoted(key)): \(LineLogHandler.quoted("\(value)"))"
+                line += ", \(JSON.quoted(key)): \(JSON.quoted("\(value)"))"
             }
             line += "}"
         }
@@ -62,21 +63,6 @@ struct LineLogHandler: LogHandler {
     /// One line, whatever the text holds.
     private static func clean(_ text: String) -> String {
         String(text.map { $0.isNewline ? " " : $0 })
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\0"..<" ":
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }
 

@@ -1,3 +1,4 @@
+import JSONText
 import ToyMQClient
 
 /// Publishes one message after the other, and tells of each in the same order.

@@ -1,3 +1,4 @@
+import JSONText
 import DataDirectory
 import SystemPackage
 import WAL

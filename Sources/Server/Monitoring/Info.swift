@@ -1,5 +1,6 @@
 import Broker
 import DataDirectory
+import JSONText
 import Wire
 
 extension Service {
@@ -21,60 +22,71 @@ extension Service {
     }
 
     private func totals() -> String {
-        var json = JSONText()
-        json.member("version", Service.version)
-        json.member("protocol", WireVersion.current)
-        json.member("uptime_ms", (MonotonicClock.now() - started) / 1_000_000)
-        json.member("topics", broker.topicCount)
-        json.member("connections", counters.openConnections)
-        for total in counters.totals { json.member(total.name, total.value) }
-        return json.end()
+        let totals = counters.totals.map { ($0.name, JSON.integer($0.value)) }
+        return JSON.object(
+            [
+                ("version", .string(Service.version)),
+                ("protocol", .integer(UInt64(WireVersion.current))),
+                ("uptime_ms", .integer((MonotonicClock.now() - started) / 1_000_000)),
+                ("topics", .integer(UInt64(broker.topicCount))),
+                ("connections", .integer(UInt64(counters.openConnections))),
+            ] + totals
+        ).text
     }
 
     /// The topics behind `name`, as many as fit a line; `more` tells whether there are others.
     private func topics(after name: String) -> String {
-        var list = ""
         let page = broker.topics(after: name, limit: Service.topicsOfLine)
-        var isMore = page.count == Service.topicsOfLine
-        for topic in page {
-            let next = Service.text(topic.facts(consumers: Service.consumersOfTopic))
-            guard list.utf8.count + next.utf8.count <= Service.bytes else {
-                isMore = true
-                break
-            }
-            list += (list.isEmpty ? "" : ", ") + next
-        }
-        var json = JSONText()
-        json.member("topics", raw: "[\(list)]")
-        json.member("more", isMore)
-        return json.end()
+        let topics = Service.prefix(
+            of: page.lazy.map { Service.entry($0.facts(consumers: Service.consumersOfTopic)) },
+            bytes: Service.bytes)
+        let isMore = topics.count < page.count || page.count == Service.topicsOfLine
+        return JSON.object([("topics", .array(topics)), ("more", .bool(isMore))]).text
     }
 
-    private static func text(_ facts: TopicFacts) -> String {
-        var json = JSONText()
-        json.member("topic", facts.name)
-        json.member("condition", facts.condition.rawValue)
-        if let reason = facts.reason { json.member("reason", String(reason.prefix(300))) }
-        // Left out where no log is open: 0 would be an id like any other.
-        if let first = facts.firstID { json.member("first_id", first) }
-        if let next = facts.nextID { json.member("next_id", next) }
-        json.member("keys", facts.keys)
-        json.member("consumers_total", facts.consumersTotal)
-        var list = ""
-        for consumer in facts.consumers {
-            var entry = JSONText()
-            entry.member("consumer", consumer.name)
-            entry.member("first_unacknowledged", consumer.firstUnacknowledged)
-            if let count = consumer.unacknowledged { entry.member("unacknowledged", count) }
-            entry.member("in_flight", consumer.inFlight)
-            entry.member("due", consumer.due)
-            entry.member("connected", consumer.isConnected)
-            let text = entry.end()
-            // A topic with very many consumers shows the first ones.
-            guard list.utf8.count + text.utf8.count <= consumerBytes else { break }
-            list += (list.isEmpty ? "" : ", ") + text
+    /// The first entries, as many as have room in so many bytes.
+    private static func prefix(of entries: some Sequence<JSON>, bytes: Int) -> [JSON] {
+        var result: [JSON] = []
+        var left = bytes
+        for entry in entries {
+            left -= entry.text.utf8.count + ", ".utf8.count
+            guard left >= 0 else { break }
+            result.append(entry)
         }
-        json.member("consumers", raw: "[\(list)]")
-        return json.end()
+        return result
+    }
+
+    private static func entry(_ facts: TopicFacts) -> JSON {
+        var members: [(String, JSON)] = [
+            ("topic", .string(facts.name)), ("condition", .string(facts.condition.rawValue)),
+        ]
+        if let reason = facts.reason {
+            members.append(("reason", .string(String(reason.prefix(300)))))
+        }
+        // Left out where no log is open: 0 would be an id like any other.
+        if let first = facts.firstID { members.append(("first_id", .integer(first))) }
+        if let next = facts.nextID { members.append(("next_id", .integer(next))) }
+        members.append(("keys", .integer(UInt64(facts.keys))))
+        members.append(("consumers_total", .integer(UInt64(facts.consumersTotal))))
+        // A topic with very many consumers shows the first ones.
+        let consumers = prefix(of: facts.consumers.lazy.map(entry), bytes: consumerBytes)
+        members.append(("consumers", .array(consumers)))
+        return .object(members)
+    }
+
+    private static func entry(_ consumer: TopicFacts.ConsumerFacts) -> JSON {
+        var members: [(String, JSON)] = [
+            ("consumer", .string(consumer.name)),
+            ("first_unacknowledged", .integer(consumer.firstUnacknowledged)),
+        ]
+        if let count = consumer.unacknowledged {
+            members.append(("unacknowledged", .integer(count)))
+        }
+        return .object(
+            members + [
+                ("in_flight", .integer(UInt64(consumer.inFlight))),
+                ("due", .integer(UInt64(consumer.due))),
+                ("connected", .bool(consumer.isConnected)),
+            ])
     }
 }
