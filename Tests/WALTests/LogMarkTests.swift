@@ -88,6 +88,19 @@ import WALTestSupport
         #expect(try fixture.disk.afterPowerLoss().examine().durableBelow == 1)
     }
 
+    @Test func logsThatAlwaysHaveSomethingToCommitDoNotKeepAnIdleOneFromItsMark() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        let busy = try (0..<12).map { try Log.open(FilePath("/busy\($0)"), host: fixture.host) }
+        try log.append(TestMessage("0"))
+        for log in busy { _ = try log.appendLater(TestMessage("x")) }
+        for _ in 0..<10 { #expect(fixture.host.step()) }
+        #expect(layout(fixture.bytes()) == "m 0 m")
+        for _ in 0..<3 { #expect(fixture.host.step()) }
+        #expect(busy.allSatisfy { $0.statistics.commits == 1 }, "nor are they kept waiting")
+        for log in busy + [log] { try log.close() }
+    }
+
     @Test func aLogThatWasKilledBeforeItsMarkGetsItWhenItIsLeftAloneAfterOpening() throws {
         let killed = LogFixture()
         try killed.open().append(TestMessage("0"))

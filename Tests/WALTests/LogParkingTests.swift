@@ -1,3 +1,4 @@
+import Glibc
 import SystemPackage
 import Testing
 import WALTestSupport
@@ -262,5 +263,52 @@ import WALTestSupport
         for log in logs { try log.append(TestMessage("x")) }
         #expect(disk.state.withLock { $0.locks.count } == 8, "none was parked")
         for log in logs { try log.close() }
+    }
+
+    @Test func theLogThatWasIdleForLongestGivesItsDescriptorsUpFirst() throws {
+        let disk = MemoryDisk()
+        let host = LogHost.on(disk) { $0.openLogs = 3 }
+        let logs = try logs(3, on: host)
+        for log in logs { try log.append(TestMessage("x")) }
+        // Opened first, and used last.
+        try logs[0].append(TestMessage("y"))
+        let other = try Log.open(directory(3), host: host)
+        #expect(logs.map { $0.core.state.withLock { $0.parked != nil } } == [false, true, false])
+        for log in logs + [other] { try log.close() }
+    }
+
+    @Test func segmentsAreDroppedUnderTheLockThoughTheLogIsBeingParkedMeanwhile() throws {
+        for _ in 0..<20 {
+            let disk = MemoryDisk()
+            let host = LogHost.on(disk) { $0.openLogs = 1 }
+            let log = try logs(1, on: host, segmentBytes: 4096)[0]
+            for _ in 0..<10 { try log.append(TestMessage([UInt8](repeating: 1, count: 1000))) }
+            let inode = try disk.status(directory(0))?.inode ?? 0
+            let dropper = Observed<OwnedThread?>(nil)
+            let isParked = Event()
+            let unlocked = Observed(0)
+            disk.follow { [directory = directory(0)] call in
+                guard call.path.starts(with: directory) else { return nil }
+                if call.operation == .write {
+                    // The mark before parking: somebody begins to drop.
+                    dropper.update { $0 = OwnedThread { _ = try? log.drop(below: MessageID(9)) } }
+                    while log.core.state.withLock({ !$0.isDropping }) { sched_yield() }
+                } else if call.operation == .remove {
+                    _ = isParked.wait()
+                    let isLocked = disk.state.withLock { $0.locks.contains(inode) }
+                    if !isLocked { unlocked.update { $0 += 1 } }
+                }
+                return nil
+            }
+            let other = try Log.open(directory(1), host: host)
+            isParked.fire()
+            dropper.value?.join()
+            disk.follow(nil)
+            #expect(dropper.value != nil)
+            #expect(unlocked.value == 0)
+            #expect(log.durable.lowerBound > MessageID(0), "dropped")
+            try log.close()
+            try other.close()
+        }
     }
 }

@@ -141,6 +141,21 @@ import WALTestSupport
         try again.close()
     }
 
+    @Test(arguments: [-11_676_096_000, 10_413_792_000])
+    func theDateOfAFileIsNoReasonNotToOpenIt(secondsSince1970: Int) throws {
+        let directory = TemporaryDirectory()
+        var log = try Log.open(directory.path, host: host)
+        try log.append(TestMessage("0"))
+        try log.close()
+        let path = directory.path.appending(SegmentName.activeName)
+        // 1600 and 2300: more nanoseconds than 64 bits hold.
+        let times = [timespec](repeating: timespec(tv_sec: secondsSince1970, tv_nsec: 1), count: 2)
+        #expect(utimensat(AT_FDCWD, path.string, times, 0) == 0)
+        log = try Log.open(directory.path, host: host)
+        #expect(try log.texts() == ["0"])
+        try log.close()
+    }
+
     @Test func aLogIsMadeAndReadAgainThroughEveryCallOfTheDisk() throws {
         let directory = TemporaryDirectory()
         var options = LogOptions()

@@ -149,12 +149,15 @@ extension LogCore {
 
     /// Lets others commit, or close.
     func putBack(_ writer: SegmentWriter) {
-        let isAwaited = state.withLock { state -> Bool in
-            state.writer = writer
-            if case .open = state.phase { return state.isDropping }
-            return true
-        }
+        let isAwaited = state.withLock { take(back: writer, &$0) }
         if isAwaited { state.broadcast() }
+    }
+
+    /// True if those who wait for the writer have to be told.
+    func take(back writer: SegmentWriter, _ state: inout State) -> Bool {
+        state.writer = writer
+        if case .open = state.phase { return state.isDropping }
+        return true
     }
 
     /// A commit failed: it and everything staged behind it, whose places relied on it, fail alike.

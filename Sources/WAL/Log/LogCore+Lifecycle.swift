@@ -12,6 +12,7 @@ extension LogCore {
             else { return nil }
             state.writer = nil
             state.isScheduled = true
+            state.isParking = true
             if !writer.endsInMark { makeRoomForMark(&state) }
             return (writer, state.nextID, state.lastTimestamp)
         }
@@ -20,6 +21,7 @@ extension LogCore {
         do {
             if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
         } catch {
+            state.withLock { $0.isParking = false }
             fail(Batch(), writer, error)
             commitScheduled()
             return false
@@ -39,21 +41,25 @@ extension LogCore {
     }
 
     /// Puts the writer back for somebody who is no committer: what was staged meanwhile, and found
-    /// the log scheduled or without its writer, is left to one.
+    /// the log scheduled or without its writer, is left to one. Under one lock: whoever stages in
+    /// between would schedule a committer that finds no writer, and leaves it to the one who has it.
     private func handBack(_ writer: SegmentWriter) {
-        let hasWork = state.withLock { state in
+        let (hasWork, isAwaited) = state.withLock { state in
+            state.isParking = false
             state.isScheduled = !state.pending.isEmpty
-            return state.isScheduled
+            return (state.isScheduled, take(back: writer, &state))
         }
-        putBack(writer)
+        if isAwaited { state.broadcast() }
         if hasWork { host.schedule(self) }
     }
 
     /// Takes the directory's lock again if the log is parked. It stays while segments are dropped.
     func unparkToDrop() throws(LogError) {
-        guard state.withLock({ $0.parked != nil }) else { return }
         let taken = state.wait { state -> SegmentWriter?? in
             guard case .open = state.phase else { return .some(nil) }
+            // The lock is still there, and will not be in a moment.
+            if state.isParking { return nil }
+            guard state.parked != nil else { return .some(nil) }
             return state.writer.take().map { .some($0) }
         }
         guard var writer = taken else { return }

@@ -25,6 +25,8 @@ final class LogCore: Sendable {
         var lock: (any DiskLock)?
         /// What `segment.log` was when the log gave up its descriptors.
         var parked: FileStatus?
+        /// It is about to give them up, and the directory's lock with them.
+        var isParking = false
         /// Batches that wait, oldest first; the last one is being filled.
         var pending = Fifo<Batch>()
         var spare: Batch?

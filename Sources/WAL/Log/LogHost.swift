@@ -119,25 +119,30 @@ public final class LogHost: Sendable {
     /// Does one piece of scheduled work on the calling thread; false if there is none. `now`
     /// decides which idle logs are due: all of them, or with 0 none.
     package func step(now: UInt64 = .max) -> Bool {
-        let work = queue.withLock { $0.takeWork(now: now) }
-        guard case .some(.some(let work)) = work else { return false }
+        guard case .run(let work) = queue.withLock({ $0.takeWork(now: now) }) else { return false }
         work()
         return true
     }
 
+    /// Waits for something to do; nil when the thread may end.
     private static func nextWork(_ queue: Monitor<CommitSchedule>) -> (@Sendable () -> Void)? {
         var isIdle = false
         while true {
-            let work = queue.wait(
+            let next = queue.wait(
                 deadline: { $0.idle.first?.deadline },
-                until: { schedule in
+                until: { schedule -> CommitSchedule.Work? in
                     if isIdle { schedule.idleThreads -= 1 }
-                    let work = schedule.takeWork(now: System.monotonic())
-                    isIdle = work == nil
+                    let next = schedule.takeWork(now: System.monotonic())
+                    isIdle = if case .wait = next { true } else { false }
                     if isIdle { schedule.idleThreads += 1 }
-                    return work
+                    return isIdle ? nil : next
                 })
-            if let work { return work }
+            switch next {
+            case .run(let work): return work
+            case .end: return nil
+            // The wait has ended, but nothing is due yet.
+            case .wait, nil: break
+            }
         }
     }
 }
@@ -153,6 +158,11 @@ struct CommitSchedule: Sendable {
     var ready = Fifo<LogCore>()
     /// Logs to look at when they have been idle, if somebody still has them.
     var idle = DeadlineHeap<WeakLog>()
+    /// Logs that were taken up since one that was idle.
+    private var takenSinceIdle = 0
+    /// After so many, one that is idle has its turn: logs that always have something to commit
+    /// would keep it from its mark.
+    private static let logsPerIdle = 8
     /// Threads end when they have done what is scheduled.
     var isStopping = false
     /// No thread is left.
@@ -169,20 +179,33 @@ struct CommitSchedule: Sendable {
         return late
     }
 
-    /// Nil: nothing to do yet. `.some(nil)`: nothing any more, the thread may end.
-    mutating func takeWork(now: UInt64) -> (@Sendable () -> Void)?? {
-        if let work = handedOver.popFirst() { return work }
+    /// What a committer does next.
+    enum Work {
+        case run(@Sendable () -> Void)
+        /// Nothing yet.
+        case wait
+        /// Nothing any more: the thread may end.
+        case end
+    }
+
+    mutating func takeWork(now: UInt64) -> Work {
+        if let work = handedOver.popFirst() { return .run(work) }
+        if takenSinceIdle >= CommitSchedule.logsPerIdle, let work = takeIdle(now) {
+            return .run(work)
+        }
         if let log = ready.popFirst() {
-            let work: @Sendable () -> Void = { log.commitScheduled() }
-            return work
+            takenSinceIdle += 1
+            return .run { log.commitScheduled() }
         }
-        if isStopping { return .some(nil) }
-        if let next = idle.first, next.deadline <= now {
-            idle.removeFirst()
-            let work: @Sendable () -> Void = { next.item.log?.idleDeadlinePassed(now: now) }
-            return work
-        }
-        return nil
+        if isStopping { return .end }
+        return takeIdle(now).map { .run($0) } ?? .wait
+    }
+
+    private mutating func takeIdle(_ now: UInt64) -> (@Sendable () -> Void)? {
+        guard let next = idle.first, next.deadline <= now else { return nil }
+        idle.removeFirst()
+        takenSinceIdle = 0
+        return { next.item.log?.idleDeadlinePassed(now: now) }
     }
 }
 
@@ -191,24 +214,17 @@ struct WeakLog: Sendable { weak var log: LogCore? }
 
 /// Which logs hold descriptors.
 struct LogRegistry: Sendable {
-    /// Logs that hold descriptors, by when they were last used.
-    var holding: [ObjectIdentifier: (log: WeakLog, used: UInt64)] = [:]
-    private var clock: UInt64 = 0
+    var holding: [ObjectIdentifier: WeakLog] = [:]
 
-    mutating func touch(_ log: LogCore) {
-        clock += 1
-        holding[ObjectIdentifier(log)] = (WeakLog(log: log), clock)
-    }
+    mutating func insert(_ log: LogCore) { holding[ObjectIdentifier(log)] = WeakLog(log: log) }
 
     /// Logs that were let go of without being closed hold nothing any more.
-    mutating func forgetGone() { holding = holding.filter { $0.value.log.log != nil } }
+    mutating func forgetGone() { holding = holding.filter { $0.value.log != nil } }
 
     mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
 
-    /// The logs that were used longest ago, without `log` itself.
-    func oldest(_ count: Int, but log: LogCore?) -> [LogCore] {
-        holding.values.sorted { $0.used < $1.used }
-            .compactMap(\.log.log).filter { $0 !== log }.prefix(count).map { $0 }
+    func logs(but log: LogCore?) -> [LogCore] {
+        holding.values.compactMap(\.log).filter { $0 !== log }
     }
 }
 
@@ -218,7 +234,7 @@ extension LogHost {
     func tookDescriptors(_ log: LogCore) {
         let limit = max(options.openLogs, 1)
         let excess = registry.withLock { registry in
-            registry.touch(log)
+            registry.insert(log)
             if registry.holding.count > limit { registry.forgetGone() }
             return registry.holding.count - limit
         }
@@ -244,9 +260,11 @@ extension LogHost {
 
     @discardableResult
     private func park(_ count: Int, but log: LogCore?) -> Int {
-        let candidates = registry.withLock { $0.oldest(count, but: log) }
+        let idleLongest = registry.withLock { $0.logs(but: log) }
+            .map { (log: $0, lastCommit: $0.state.withLock(\.lastCommit)) }
+            .sorted { $0.lastCommit < $1.lastCommit }
         var parked = 0
-        for candidate in candidates where candidate.park() { parked += 1 }
+        for candidate in idleLongest.prefix(count) where candidate.log.park() { parked += 1 }
         return parked
     }
 }

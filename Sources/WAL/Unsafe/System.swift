@@ -200,8 +200,14 @@ extension FileStatus {
         self.init(
             kind: kind, size: UInt64(max(status.st_size, 0)), device: UInt64(status.st_dev),
             inode: UInt64(status.st_ino),
-            modified: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec),
-            changed: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec))
+            modified: FileStatus.nanoseconds(status.st_mtim),
+            changed: FileStatus.nanoseconds(status.st_ctim))
+    }
+
+    /// Only ever compared with another one: a date before 1678 or behind 2262, which anybody may give
+    /// a file and some file systems keep, wraps around.
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 }
 
