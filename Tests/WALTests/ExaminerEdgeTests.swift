@@ -43,6 +43,45 @@ import WALTestSupport
         #expect(found.nextID == 6)
     }
 
+    /// A crash has left the last segment sealed and the next one not made, and then it rots: nothing
+    /// tells where its ids end, and none of them may be given out again.
+    @Test(arguments: [0, 1, 3])
+    func theRottenEndOfTheLastSealedSegmentHasLostItsIDsThoughNoSegmentFollows(gone: Int) throws {
+        var first = SegmentBuilder()
+        for message in messages(5) { first.add([message]) }
+        var spoiled = spoiled(first, (0..<gone).map { UInt64(4 - $0) })
+        let name = SegmentName.sealed(first: 0).fileName
+        for active in [nil, [], [UInt8](repeating: 0, count: 20)] as [[UInt8]?] {
+            let files =
+                [(name, spoiled.bytes)] + (active.map { [(SegmentName.activeName, $0)] } ?? [])
+            let found = try LogImage(files: files).examine()
+            #expect(found.verdict == (gone == 0 ? .clean : .damaged))
+            #expect(found.findings.compactMap(\.lost) == (gone == 0 ? [] : [UInt64(5 - gone)...4]))
+            #expect(found.nextID == 5)
+        }
+        // Where the lengths lead nowhere, as many are lost as there is room for.
+        guard gone == 1 else { return }
+        let last = try #require(first.frames.last).range
+        spoiled.bytes.replaceSubrange(last.lowerBound..<last.lowerBound + 4, with: [0, 0, 0, 0])
+        let found = try LogImage(files: [(name, spoiled.bytes)]).examine()
+        #expect(found.findings.compactMap(\.lost) == [4...3 + UInt64(last.count / 38)])
+    }
+
+    @Test func aLargeMessageInThePlaceOfTheMarkIsNotBelievedAgainstTheFramesBehindIt() throws {
+        var segment = SegmentBuilder()
+        segment.add([
+            TestMessage("0"), TestMessage([UInt8](repeating: 7, count: 300)), TestMessage("2"),
+        ])
+        segment.addMark()
+        let parts = segment.frames.map { Array(segment.bytes[$0.range]) }
+        let swapped = parts[2] + parts[1] + parts[0] + parts[3] + parts[4]
+        let found = try LogImage(files: [(SegmentName.activeName, swapped)]).examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.compactMap(\.lost) == [0...1])
+        #expect(found.segments.map(\.messages) == [1])
+        #expect(found.nextID == 3)
+    }
+
     @Test func aMarkOfAnotherPlaceThatNoFrameAgreesWithIsDamage() throws {
         var first = SegmentBuilder()
         first.add(messages(3))

@@ -128,9 +128,11 @@ package struct FrameSearch: ~Copyable {
     /// The position of offset 0 that most bytes of whole frames in the file agree on; for a
     /// segment whose mark is gone and whose neighbours do not tell. A copy of a frame inside a
     /// payload says another one, but fewer bytes of it; and of two that are alike the copy is the
-    /// later one.
+    /// later one. A message at offset 0, where only a mark may stand, is out of place if nobody
+    /// agrees with it, however long it is: it is heard only if it is alone.
     mutating func commonBase() throws(DiskError) -> CommonBase? {
         var votes: [UInt64: (bytes: UInt64, first: UInt64)] = [:]
+        var misplaced: (base: UInt64, bytes: UInt64)?
         var last: UInt64 = 0
         var offset: UInt64 = 0
         while end >= UInt64(FrameLayout.smallestFrame),
@@ -145,11 +147,17 @@ package struct FrameSearch: ~Copyable {
                 let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
             {
                 votes[fields.position &- offset, default: (0, offset)].bytes += UInt64(size)
+                if offset == 0, !fields.presence.contains(.mark) {
+                    misplaced = (fields.position, UInt64(size))
+                }
                 offset += UInt64(size)
                 last = offset
             } else {
                 offset += 1
             }
+        }
+        if let misplaced, votes.count > 1, votes[misplaced.base]?.bytes == misplaced.bytes {
+            votes[misplaced.base] = nil
         }
         let most = votes.max {
             ($0.value.bytes, $1.value.first) < ($1.value.bytes, $0.value.first)

@@ -277,7 +277,8 @@ extension SegmentExaminer {
         log.bound = max(log.bound, id)
         log.meetDamage(at: id)
         endIsUnknown = true
-        let limit = (isSealed ? nextFirst : nil) ?? max(id, log.durableBelow)
+        var limit = max(id, log.durableBelow)
+        if isSealed { limit = if let nextFirst { nextFirst } else { try endOfSealed(lostFrom: 0) } }
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
         if !isSealed, log.durableBelow > log.bound {
             log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)

@@ -153,7 +153,10 @@ extension SegmentExaminer {
     mutating func loseRest(
         _ fault: PlaceFault, _ offset: UInt64, tornFrom: UInt64?
     ) throws(DiskError) -> Bool {
-        let limit = isSealed ? (following ?? bound) : bound
+        var limit = bound
+        if isSealed {
+            limit = if let following { following } else { try endOfSealed(lostFrom: offset) }
+        }
         let torn = isSealed ? nil : tornFrom
         endIsUnknown = true
         try reportDamage(fault, at: offset, to: torn ?? size, lostBelow: limit)
@@ -171,6 +174,34 @@ extension SegmentExaminer {
                     evidence: "no id from \(id) on is known durable"))
         }
         return false
+    }
+
+    /// The first id behind a sealed segment whose end is damaged. If no later segment tells, as many
+    /// are taken for lost as the length fields lead through, and behind the place where they lead
+    /// nowhere as many as there is room for: rather too many than one that is given out again.
+    func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
+        guard nextFirst == nil else { return bound }
+        let smallest = UInt64(FrameLayout.smallestFrame)
+        // The mark that it begins with takes no id, and it was sealed with a message.
+        var at = max(offset, smallest)
+        var lost: UInt64 = at < size ? 0 : 1
+        var header = ByteBuffer()
+        while at < size {
+            let left = size - at
+            header.reset()
+            _ = try file.readFully(
+                at: at, count: Int(min(left, smallest)), into: &header)
+            guard header.count == FrameLayout.smallestFrame,
+                let bytes = FrameDecoder.claimedBytes(header.bytes), bytes <= left
+            else {
+                lost += max(1, left / smallest)
+                break
+            }
+            if !FrameDecoder.fields(header.bytes).presence.contains(.mark) { lost += 1 }
+            at += UInt64(bytes)
+        }
+        let (end, isBeyond) = id.addingReportingOverflow(lost)
+        return max(bound, isBeyond ? .max : end)
     }
 
     /// A frame that is whole and in its place but not valid, and that nothing proves durable: it
