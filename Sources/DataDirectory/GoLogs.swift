@@ -44,7 +44,9 @@ extension DataLayout {
             entry.kind == .file && GoSegmentName.number(entry.name.string) != nil
         }
         if entries.contains(where: isSegment) { return true }
-        for entry in entries where entry.kind == .directory && UInt64(entry.name.string) != nil {
+        for entry in entries where entry.kind == .directory {
+            // The folder of a partition. What is in another one, no import would find.
+            guard UInt64(canonical: entry.name.string) != nil else { continue }
             if try storage.disk.list(directory.appending(entry.name)).contains(where: isSegment) {
                 return true
             }

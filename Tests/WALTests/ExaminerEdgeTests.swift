@@ -153,8 +153,11 @@ import WALTestSupport
     @Test func namesThatOnlyLookLikeKeptTailsAreNone() {
         #expect(SegmentName.companion("segment.log.torn-12") == .keptTail)
         #expect(SegmentName.companion("segment.log.torn-12.2") == .keptTail)
-        for name in ["segment.log.torn-", "segment.log.torn-x", "segment.log.torn-1.1.1"] {
-            #expect(SegmentName.companion(name) == nil, "\(name)")
+        for name in [
+            "", "x", "1.1.1", "+5", "-0", "007", "5.+2", "5.02", "5.1", "18446744073709551616",
+        ] {
+            #expect(SegmentName.companion("segment.log.torn-\(name)") == nil, "\(name)")
+            #expect(SegmentName.companion("segment.log.torn-\(name).tmp") == nil, "\(name)")
         }
     }
 }

@@ -237,6 +237,7 @@ import WALTestSupport
         let foreign = [
             "offsets.json", "README", "1.log", "segment.log.torn-1", "segment.logx",
             "00000000000000000000.log.tmp2", "99999999999999999999.log", ".hidden", "x.tmp",
+            "segment.log.torn-+5.tmp", "segment.log.torn-007.tmp",
         ]
         for name in foreign { disk.put([1], at: directory.appending(name)) }
         for name in ["segment.log.tmp", "00000000000000000000.log.tmp"] {

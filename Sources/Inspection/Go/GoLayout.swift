@@ -95,7 +95,8 @@ package enum GoLayout {
         var logs: [GoLog] = []
         var rest: [DirectoryEntry] = []
         for entry in entries {
-            guard entry.kind == .directory, let number = partition(entry.name.string) else {
+            guard entry.kind == .directory, let number = UInt64(canonical: entry.name.string)
+            else {
                 rest.append(entry)
                 continue
             }
@@ -133,12 +134,6 @@ package enum GoLayout {
         return GoLog(
             partition: partition, path: path, segments: segments.sorted { $0.number < $1.number },
             hasOffsets: hasOffsets, foreign: foreign.sorted { $0.name.string < $1.name.string })
-    }
-
-    /// The number of a partition's folder: decimal, without zeros in front.
-    private static func partition(_ name: String) -> UInt64? {
-        guard let number = UInt64(name), String(number) == name else { return nil }
-        return number
     }
 
     private static func readMeta(

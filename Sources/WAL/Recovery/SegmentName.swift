@@ -52,12 +52,20 @@ package enum SegmentName: Hashable, Sendable {
         guard name.hasPrefix(prefix) else { return nil }
         let parts = name.dropFirst(prefix.count).split(
             separator: ".", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), parts.allSatisfy({ UInt64($0) != nil }) else {
-            return nil
-        }
+        let numbers = parts.compactMap { UInt64(canonical: $0) }
+        guard numbers.count == parts.count, (1...2).contains(numbers.count) else { return nil }
         // The first one has no number, the next ones begin with 2.
-        if parts.count == 2, UInt64(parts[1]) ?? 0 < 2 { return nil }
+        if numbers.count == 2, numbers[1] < 2 { return nil }
         return .keptTail
+    }
+}
+
+extension UInt64 {
+    /// The number that `text` is, written as we write one: digits, no sign, no zeros in front. What
+    /// is written in another way is no name of ours, and the file not ours to remove.
+    package init?(canonical text: some StringProtocol) {
+        guard let number = UInt64(text), String(number) == text else { return nil }
+        self = number
     }
 }
 
