@@ -35,7 +35,8 @@ enum Options {
         return header
     }
 
-    private static func ownName(_ bytes: Span<UInt8>, _ name: Range<Int>) -> [UInt8]? {
+    /// The name of a header that is an option of that name; nil for any other option.
+    static func ownName(_ bytes: Span<UInt8>, _ name: Range<Int>) -> [UInt8]? {
         if bytes.holds("traceparent", at: name) { return WireHeader.traceparent }
         if bytes.holds("tracestate", at: name) { return WireHeader.tracestate }
         return nil

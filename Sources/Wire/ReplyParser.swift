@@ -83,36 +83,52 @@ public struct ReplyParser: Hashable, Sendable {
         guard bytes[payload.upperBound] == UInt8(ascii: "\n") else {
             return .broken("no newline follows the payload")
         }
-        var attempt: UInt64?
-        var timestamp: UInt64?
-        var key: [UInt8]?
-        var headers: [WireHeader] = []
-        while let field = fields.next() {
-            guard let equals = bytes.firstIndex(of: UInt8(ascii: "="), in: field),
-                let value = PercentEncoding.decode(bytes, at: equals + 1..<field.upperBound)
-            else { return .broken("an option of MSG is not <name>=<value>") }
-            let name = field.lowerBound..<equals
-            let number = bytes.number(at: equals + 1..<field.upperBound)
-            if bytes.holds("attempt", at: name) {
-                attempt = number
-            } else if bytes.holds("ts", at: name) {
-                timestamp = number
-            } else if bytes.holds("key", at: name) {
-                key = value
-            } else if bytes.begins(with: "h.", at: name) {
-                headers.append(
-                    WireHeader(
-                        name: bytes.copied(name.lowerBound + 2..<name.upperBound), value: value))
-            } else if bytes.begins(with: "trace", at: name) {
-                headers.append(WireHeader(name: bytes.copied(name), value: value))
-            }
-            // Options that this version does not know are a later broker's, and no harm.
+        guard let options = options(bytes, fields) else {
+            return .broken("an option of MSG is not <name>=<value>")
         }
         return .reply(
             .message(
                 Delivery(
-                    topic: topic, id: id, payload: payload, attempt: attempt,
-                    timestamp: timestamp, key: key, headers: headers)),
+                    topic: topic, id: id, payload: payload, attempt: options.attempt,
+                    timestamp: options.timestamp, key: options.key, headers: options.headers)),
             bytes: payload.upperBound + 1)
+    }
+
+    /// What follows the length of a MSG.
+    private struct MessageOptions {
+        var attempt: UInt64?
+        var timestamp: UInt64?
+        var key: [UInt8]?
+        var headers: [WireHeader] = []
+    }
+
+    /// All options that are left; nil if one of them is none.
+    private static func options(
+        _ bytes: Span<UInt8>, _ rest: borrowing Fields
+    ) -> MessageOptions? {
+        var fields = rest.duplicate()
+        var options = MessageOptions()
+        while let field = fields.next() {
+            guard let equals = bytes.firstIndex(of: UInt8(ascii: "="), in: field),
+                let value = PercentEncoding.decode(bytes, at: equals + 1..<field.upperBound)
+            else { return nil }
+            let name = field.lowerBound..<equals
+            let number = bytes.number(at: equals + 1..<field.upperBound)
+            if bytes.holds("attempt", at: name) {
+                options.attempt = number
+            } else if bytes.holds("ts", at: name) {
+                options.timestamp = number
+            } else if bytes.holds("key", at: name) {
+                options.key = value
+            } else if bytes.begins(with: "h.", at: name) {
+                options.headers.append(
+                    WireHeader(
+                        name: bytes.copied(name.lowerBound + 2..<name.upperBound), value: value))
+            } else if let own = Options.ownName(bytes, name) {
+                options.headers.append(WireHeader(name: own, value: value))
+            }
+            // Options that this version does not know are a later broker's, and no harm.
+        }
+        return options
     }
 }

@@ -104,11 +104,22 @@ struct ReplyTests {
         #expect(delivery.headers == [headers[0], headers[1], headers[4]])
     }
 
+    @Test("options of a later broker are left out, and are no headers")
+    func laterOptions() {
+        let line = "MSG t 5 0 traceflags=01 trace=1 attempt=2 partition=3 tracestate=a h.x=y\n\n"
+        guard case .message(let delivery)? = replies(Array(line.utf8)).first else {
+            Issue.record("no message")
+            return
+        }
+        #expect(delivery.attempt == 2)
+        #expect(delivery.headers == [WireHeader("tracestate", "a"), WireHeader("x", "y")])
+    }
+
     @Test(
         "what no broker says breaks the stream",
         arguments: [
             "HI\n", "\n", "OK\n", "OK x\n", "MSG t 1\n", "MSG t 1 5000000\n", "MSG t 1 1\nab\n",
-            "ERR\n",
+            "ERR\n", "MSG t 1 0 attempt\n\n", "MSG t 1 0 key=%x\n\n",
         ])
     func broken(text: String) {
         var parser = ReplyParser()
