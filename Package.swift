@@ -58,7 +58,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // What every program does first, and what several of them read.
-        .target(name: "ToolSupport", packageAccess: false, swiftSettings: strict),
+        .target(
+            name: "ToolSupport", dependencies: ["Wire"], packageAccess: false,
+            swiftSettings: strict),
         // JSON for answers and reports. That of many messages is DataDirectory's JSONWriter.
         .target(name: "JSONText", packageAccess: false, swiftSettings: strict),
 

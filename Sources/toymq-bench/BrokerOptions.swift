@@ -42,7 +42,9 @@ struct BrokerOptions: ParsableArguments {
     func clientOptions() throws -> ClientOptions {
         let (host, port) = try address()
         var options = ClientOptions(host: host, port: port)
-        options.token = try tokenFile.map(TokenFile.token)
+        options.token = try tokenFile.map {
+            try TokenFile.token($0, setting: "--token-file")
+        }
         options.reconnect.attempts = 3
         options.publishWindow = 1 << 20
         options.publishWindowBytes = 256 << 20

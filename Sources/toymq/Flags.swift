@@ -17,7 +17,8 @@ struct Flags: ParsableArguments {
     @Option(help: "Address and port for /metrics, /healthz and /readyz. (default: none)")
     var metricsAddr: String?
 
-    @Option(help: "A file with a token that clients have to show with HELLO. (default: none)")
+    @Option(
+        help: "A file whose first line clients have to show with HELLO. (default: none)")
     var authTokenFile: String?
 
     @Option(help: "The largest payload, at most 3MiB. (default: 1MiB)")

@@ -2,6 +2,7 @@ import Broker
 import Logging
 import Server
 import SystemPackage
+import ToolSupport
 
 /// A setting that cannot be used.
 struct SettingsError: Error, CustomStringConvertible {
@@ -66,15 +67,11 @@ struct Settings: Sendable {
         }
     }
 
-    /// The first line of the file.
     private static func token(_ file: Setting) throws(SettingsError) -> [UInt8] {
-        let line = try SmallFile.bytes(file).prefix {
-            $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r")
+        do throws(TokenFileError) {
+            return Array(try TokenFile.token(file.text, setting: "\(file.source)").utf8)
+        } catch {
+            throw SettingsError(error.description)
         }
-        guard !line.isEmpty, line.count <= 4096, line.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw SettingsError(
-                "\(file.source): \(file.text) has to begin with a token of visible ASCII letters")
-        }
-        return Array(line)
     }
 }

@@ -41,7 +41,9 @@ struct RemoteOptions: ParsableArguments {
         options.reconnect.firstPause = .milliseconds(100)
         let outcome: Outcome
         do {
-            options.token = try tokenFile.map(TokenFile.token)
+            options.token = try tokenFile.map {
+                try TokenFile.token($0, setting: "--token-file")
+            }
             adjust(&options)
             let client = ToyMQClient(options)
             defer { try? waitFor { await client.close() } }

@@ -43,6 +43,35 @@ import Testing
         #expect(try toymqctl(broker, "sub", "t", "--count", "1", "--timeout", "0.3").exit == 1)
     }
 
+    @Test func brokerAndClientsAgreeAboutTheFirstLineOfATokenFile() throws {
+        let file = FileManager.default.temporaryDirectory
+            .appendingPathComponent("toymq-token-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data((String(repeating: "t", count: 8179) + "\r\nrest\n").utf8).write(to: file)
+        let broker = try TestBroker("--auth-token-file", file.path)
+        let shown = try toymqctl(broker, "pub", "t", "x", "--token-file", file.path)
+        #expect(shown.exit == 0, "\(shown.error)")
+        let flaws = [
+            (String(repeating: "t", count: 8180), "more than 8179"), ("", "0"), ("\nsecret", "0"),
+            ("two words\n", "9"), ("é", "2"),
+        ]
+        for (text, count) in flaws {
+            try Data(text.utf8).write(to: file)
+            let reason =
+                "the first line of \(file.path) has \(count) bytes: it has to be a token, 1 to 8179 "
+                + "visible ASCII letters without spaces\n"
+            let client = try toymqctl(broker, "pub", "t", "x", "--token-file", file.path)
+            #expect(client.exit == 2)
+            #expect(client.error.contains("--token-file: \(reason)"), "\(client.error)")
+            let second = try FinishedProcess([
+                builtProgram("toymq"), "--data-dir", broker.root.path + "/second", "--addr",
+                "127.0.0.1:0", "--auth-token-file", file.path,
+            ])
+            #expect(second.exit != 0)
+            #expect(second.error.contains("--auth-token-file: \(reason)"), "\(second.error)")
+        }
+    }
+
     @Test func headersAndTraceContextAreShown() throws {
         let broker = try TestBroker()
         let published = try toymqctl(
