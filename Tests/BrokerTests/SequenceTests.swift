@@ -35,6 +35,122 @@ private struct Model {
     }
 }
 
+/// One history, played against a broker and against the model.
+private final class History {
+    private let name: String
+    /// Whether anything in flight may come back by itself.
+    private let isTimed: Bool
+    private var bench: Bench
+    private var topic: Topic
+    private var reader: Reader
+    private var model = Model()
+
+    init(_ steps: [Step]) throws {
+        name = steps.map(\.rawValue).joined(separator: " ")
+        isTimed = steps.contains(.timeout)
+        (bench, topic, reader) = try History.start(MemoryDisk(), isTimed)
+    }
+
+    private static func start(
+        _ disk: MemoryDisk, _ isTimed: Bool
+    ) throws -> (Bench, Topic, Reader) {
+        let bench = try Bench(on: disk) {
+            $0.visibilityTimeout = isTimed ? 1_000_000 : 30_000_000_000
+            // Nothing but an orderly stop writes positions, so that the model knows.
+            $0.offsetsDelay = 3_600_000_000_000
+        }
+        let topic = try bench.topic()
+        return (bench, topic, try Reader(topic))
+    }
+
+    func play(_ step: Step) throws {
+        switch step {
+        case .publish: try publish()
+        case .deliver: try deliver()
+        case .acknowledgeLast:
+            guard let id = model.inFlight.max() else { return }
+            if settle(id, reader.acknowledge) { model.acknowledged.insert(id) }
+        case .reject:
+            guard let id = model.inFlight.min() else { return }
+            _ = settle(id, reader.reject)
+        case .timeout: timeOut()
+        case .disconnect:
+            reader.subscription.end()
+            model.inFlight = []
+            reader = try Reader(topic)
+        case .restart:
+            stop()
+            model.settled = model.acknowledged
+            try restart(on: bench.disk)
+        case .crash:
+            let disk = bench.disk.afterPowerLoss()
+            // For the memory only: the disk is what it was.
+            stop()
+            model.acknowledged = model.settled
+            try restart(on: disk)
+        }
+    }
+
+    private func publish() throws {
+        guard case .durable(let id) = try bench.publish("x", to: topic) else {
+            Issue.record("not published: \(name)")
+            return
+        }
+        #expect(id == UInt64(model.published.count), "\(name)")
+        model.published.append(id)
+    }
+
+    /// Delivers what there is; what is delivered has to be just what is pending.
+    private func deliver() throws {
+        let got = try reader.take().map(\.id)
+        if isTimed {
+            // Anything in flight may have come back by now.
+            #expect(Set(got).isDisjoint(with: model.acknowledged), "\(name)")
+            #expect(Set(model.pending).isSubset(of: got), "\(name)")
+        } else {
+            #expect(got == model.pending, "\(name)")
+        }
+        model.inFlight.formUnion(got)
+    }
+
+    /// Whether `verb` was taken. It has to be, unless the message has timed out in between.
+    private func settle(_ id: UInt64, _ verb: (UInt64) throws -> Void) -> Bool {
+        model.inFlight.remove(id)
+        do {
+            try verb(id)
+            return true
+        } catch {
+            #expect(isTimed, "\(error) in \(name)")
+            return false
+        }
+    }
+
+    private func timeOut() {
+        guard !model.inFlight.isEmpty else { return }
+        let topic = topic
+        // Each time something has expired the reader is woken, the last time too.
+        let isOver = reader.woken.wait { _ in topic.facts.consumers.allSatisfy { $0.inFlight == 0 }
+        }
+        #expect(isOver, "\(name)")
+        model.inFlight = []
+    }
+
+    private func stop() {
+        reader.subscription.end()
+        bench.broker.close()
+    }
+
+    private func restart(on disk: MemoryDisk) throws {
+        model.inFlight = []
+        (bench, topic, reader) = try History.start(disk, isTimed)
+    }
+
+    func end() throws {
+        try deliver()
+        stop()
+    }
+}
+
 @Suite("Every short history")
 struct SequenceTests {
     /// Lengths up to 3 in the normal run, 4 in the long one.
@@ -54,83 +170,8 @@ struct SequenceTests {
     }
 
     private func run(_ steps: [Step]) throws {
-        let history = steps.map(\.rawValue).joined(separator: " ")
-        var model = Model()
-        let timeout: UInt64 = steps.contains(.timeout) ? 1_000_000 : 30_000_000_000
-        func start(_ disk: MemoryDisk) throws -> (Bench, Topic, Reader) {
-            let bench = try Bench(on: disk) {
-                $0.visibilityTimeout = timeout
-                // Nothing but an orderly stop writes positions, so that the model knows.
-                $0.offsetsDelay = 3_600_000_000_000
-            }
-            let topic = try bench.topic()
-            return (bench, topic, try Reader(topic))
-        }
-        var (bench, topic, reader) = try start(MemoryDisk())
-        /// Delivers what there is; what is delivered has to be just what is pending.
-        func deliver() throws {
-            let got = try reader.take().map(\.id)
-            if timeout < 1_000_000_000 {
-                // Anything in flight may have come back by now.
-                #expect(Set(got).isDisjoint(with: model.acknowledged), "\(history)")
-                #expect(Set(model.pending).isSubset(of: got), "\(history)")
-            } else {
-                #expect(got == model.pending, "\(history)")
-            }
-            model.inFlight.formUnion(got)
-        }
-        for step in steps + [.disconnect] {
-            switch step {
-            case .publish:
-                guard case .durable(let id) = try bench.publish("x", to: topic) else {
-                    Issue.record("not published: \(history)")
-                    return
-                }
-                #expect(id == UInt64(model.published.count), "\(history)")
-                model.published.append(id)
-            case .deliver: try deliver()
-            case .acknowledgeLast:
-                guard let id = model.inFlight.max(), (try? reader.acknowledge(id)) != nil else {
-                    continue
-                }
-                model.inFlight.remove(id)
-                model.acknowledged.insert(id)
-            case .reject:
-                guard let id = model.inFlight.min(), (try? reader.reject(id)) != nil else {
-                    continue
-                }
-                model.inFlight.remove(id)
-            case .timeout:
-                guard !model.inFlight.isEmpty else { continue }
-                // Each time something has expired the reader is woken, the last time too.
-                let facts = topic
-                #expect(
-                    reader.woken.wait { _ in facts.facts.consumers.allSatisfy { $0.inFlight == 0 }
-                    },
-                    "\(history)")
-                model.inFlight = []
-            case .disconnect:
-                reader.subscription.end()
-                model.inFlight = []
-                reader = try Reader(topic)
-            case .restart:
-                reader.subscription.end()
-                bench.broker.close()
-                model.settled = model.acknowledged
-                model.inFlight = []
-                (bench, topic, reader) = try start(bench.disk)
-            case .crash:
-                let disk = bench.disk.afterPowerLoss()
-                // For the memory only: the disk is what it was.
-                reader.subscription.end()
-                bench.broker.close()
-                model.acknowledged = model.settled
-                model.inFlight = []
-                (bench, topic, reader) = try start(disk)
-            }
-        }
-        try deliver()
-        reader.subscription.end()
-        bench.broker.close()
+        let history = try History(steps)
+        for step in steps + [.disconnect] { try history.play(step) }
+        try history.end()
     }
 }
