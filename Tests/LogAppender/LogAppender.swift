@@ -7,12 +7,13 @@ import WAL
 ///     LogAppender append DIR SEED   appends with 16 callers until it is killed; prints a line for
 ///                                   each acknowledged message: id, size and hash of the payload
 ///     LogAppender hold DIR          opens the log and holds it until standard input ends
+///     LogAppender fill DIR          appends until its file may not grow, and again when it may
 ///     LogAppender open DIR          opens the log, closes it again, and says how that went
 @main struct LogAppender {
     static func main() async throws {
         let arguments = CommandLine.arguments
         guard arguments.count >= 3 else {
-            say("usage: LogAppender append|hold|open DIR [SEED]")
+            say("usage: LogAppender append|hold|fill|open DIR [SEED]")
             exit(64)
         }
         let directory = FilePath(arguments[2])
@@ -30,6 +31,7 @@ import WAL
         say("opened \(log.durable.upperBound)")
         switch arguments[1] {
         case "append": try await append(to: log, seed: UInt64(arguments.last ?? "") ?? 0)
+        case "fill": try fill(log)
         case "hold": while readLine() != nil {}
         default: break
         }
@@ -52,6 +54,32 @@ import WAL
             }
             try await group.waitForAll()
         }
+    }
+
+    private static func fill(_ log: Log) throws {
+        func append(_ count: Int) throws(LogError) {
+            let payload = [UInt8](repeating: 120, count: count)
+            _ = try log.appendBlocking(Message(payload: payload.span.bytes))
+        }
+        // An error of the call, and no death.
+        signal(SIGXFSZ, SIG_IGN)
+        let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
+        var limit = rlimit()
+        getrlimit(resource, &limit)
+        let before = limit
+        limit.rlim_cur = 50_001
+        setrlimit(resource, &limit)
+        do {
+            while true { try append(10_000) }
+        } catch {
+            say("\(log.durable.upperBound) durable, then \(error)")
+        }
+        // A small one still fits.
+        try append(1)
+        limit = before
+        setrlimit(resource, &limit)
+        try append(10_000)
+        say("\(log.durable.upperBound) durable")
     }
 
     /// One line with one call, so that it arrives whole or not at all.

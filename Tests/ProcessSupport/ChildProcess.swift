@@ -118,7 +118,8 @@ public final class ChildProcess: Sendable {
     public func comes(_ seconds: Double = 60, _ condition: () -> Bool) -> Bool {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while !condition() {
-            guard isRunning, ContinuousClock.now < deadline else { return false }
+            // Its last act may have been what is waited for.
+            guard isRunning, ContinuousClock.now < deadline else { return condition() }
             usleep(1000)
         }
         return true

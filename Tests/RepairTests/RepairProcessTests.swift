@@ -10,7 +10,7 @@ import WALTestSupport
 @testable import WAL
 
 /// toymq-fsck as a process, on a real disk.
-@Suite struct RepairProcessTests {
+@Suite(.timeLimit(.minutes(isLongRun ? 120 : 10))) struct RepairProcessTests {
     /// A data directory that is gone when the test is.
     private final class Folder {
         let data: URL

@@ -6,7 +6,7 @@ import WAL
 import WALTestSupport
 
 /// Answers that are late: because the disk is, or because the client does not read.
-@Suite("Answers that have to wait")
+@Suite("Answers that have to wait", .timeLimit(.minutes(10)))
 struct AnswerTests {
     private func disk() -> MemoryDisk {
         let disk = MemoryDisk()

@@ -83,7 +83,7 @@ private func started(
     }
 }
 
-@Suite("A disk in trouble, seen through sockets", .serialized)
+@Suite("A disk in trouble, seen through sockets", .serialized, .timeLimit(.minutes(10)))
 struct DiskTroubleTests {
     enum Trouble: CaseIterable { case full, failedSync }
 

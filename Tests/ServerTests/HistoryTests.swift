@@ -198,10 +198,11 @@ private final class History {
     }
 }
 
-@Suite("Every short history of a process", .serialized)
-struct HistoryTests {
-    private static let isLong = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
+private let isLong = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
 
+@Suite(
+    "Every short history of a process", .serialized, .timeLimit(.minutes(isLong ? 120 : 10)))
+struct HistoryTests {
     @Test("each sequence of events agrees with the model", arguments: [false, true])
     func histories(isTimed: Bool) throws {
         let timeout = isTimed ? "100ms" : "30s"
@@ -218,7 +219,7 @@ struct HistoryTests {
                 for step in steps { try history.play(step) }
                 try history.end()
             }
-            guard steps.count < (HistoryTests.isLong ? 4 : 2) else { return }
+            guard steps.count < (isLong ? 4 : 2) else { return }
             for step in Step.allCases { try explore(steps + [step]) }
         }
         try explore([])

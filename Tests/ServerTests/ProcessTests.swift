@@ -16,7 +16,7 @@ private func limitDescriptors(of process: Int32, to count: UInt) -> Bool {
         == 0
 }
 
-@Suite("The process")
+@Suite("The process", .timeLimit(.minutes(10)))
 struct ProcessTests {
     @Test(
         "SIGTERM and SIGINT with idle clients: gone at once, exit 0", arguments: [SIGTERM, SIGINT])
@@ -44,7 +44,7 @@ struct ProcessTests {
             try? slow.send(String(repeating: "PUB t - 1\nx\n", count: 200_000))
         }
         let other = try broker.client()
-        while try other.count("published_total") < 20_000 {}
+        try #require(comesTrue(60) { try other.count("published_total") >= 20_000 })
         broker.signal(SIGTERM)
         #expect(try other.isClosed())
         var answers: UInt64 = 0
@@ -120,8 +120,7 @@ struct ProcessTests {
         let file = data.url.appendingPathComponent("topics/t/offsets.json")
         let before = try Data(contentsOf: file)
         #expect(try client.command("ACK c 0") == "OK 0")
-        let deadline = Date().addingTimeInterval(20)
-        while try Data(contentsOf: file) == before, Date() < deadline { sched_yield() }
+        try #require(comesTrue { try Data(contentsOf: file) != before })
         broker.kill()
         broker = try BrokerProcess(data)
         client = try broker.client()
@@ -270,7 +269,7 @@ struct ProcessTests {
             let info = try JSONSerialization.jsonObject(with: Data(served.command("INFO").utf8))
             return (info as? [String: Any])?["accept_errors_total"] as? Int ?? 0
         }
-        while try errors() < 7 {}
+        try #require(comesTrue(60) { try errors() >= 7 })
         // Pauses of 5, 10, 20, 40, 80 and 160 ms lie between the first and the seventh.
         #expect(DispatchTime.now().uptimeNanoseconds - begin > 300_000_000)
         #expect(broker.log.components(separatedBy: "accepting pauses").count == 2)

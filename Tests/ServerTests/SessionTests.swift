@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Sessions")
+@Suite("Sessions", .timeLimit(.minutes(10)))
 struct SessionTests {
     @Test("message 0: publish, subscribe, acknowledge, restart, subscribe, no replay")
     func messageZero() throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Settings")
+@Suite("Settings", .timeLimit(.minutes(10)))
 struct SettingsTests {
     @Test("settings come from flags, then the environment, then the file")
     func settings() throws {

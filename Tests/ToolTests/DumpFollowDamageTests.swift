@@ -3,7 +3,8 @@ import Testing
 import WAL
 
 /// `--follow` and damage: what a plain dump goes past, a follower goes past as well.
-@Suite("Dump: following past damage", .serialized) struct DumpFollowDamageTests {
+@Suite("Dump: following past damage", .serialized, .timeLimit(.minutes(10)))
+struct DumpFollowDamageTests {
     /// Frames and damaged places of a segment; `commitIndex` is 0, so each frame proves all before.
     private enum Part {
         case frame(DumpFrame)

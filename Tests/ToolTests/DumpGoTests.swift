@@ -3,7 +3,7 @@ import ProcessSupport
 import Testing
 
 /// Samples of the Go program against what the one who ran it wrote down.
-@Suite("Dump: Go logs") struct DumpGoTests {
+@Suite("Dump: Go logs", .timeLimit(.minutes(10))) struct DumpGoTests {
     private static var samples: URL {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("Fixtures/go")

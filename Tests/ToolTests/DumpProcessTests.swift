@@ -3,7 +3,7 @@ import Testing
 import WAL
 
 /// The tool as scripts see it.
-@Suite("Dump: the tool") struct DumpProcessTests {
+@Suite("Dump: the tool", .timeLimit(.minutes(10))) struct DumpProcessTests {
     private let folder: DumpFolder
     private let segment: URL
 

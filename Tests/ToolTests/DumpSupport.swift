@@ -155,13 +155,9 @@ final class DumpProcess {
     func interrupt() { process.signal(SIGINT) }
     func terminate() { process.signal(SIGTERM) }
 
-    /// Waits until it has printed what is asked for; false after ten seconds.
+    /// Waits until it has printed what is asked for; false if it ends or a minute passes first.
     func waits(until condition: (DumpProcess) -> Bool) -> Bool {
-        for _ in 0..<1000 {
-            if condition(self) { return true }
-            usleep(10_000)
-        }
-        return condition(self)
+        process.comes { condition(self) }
     }
 
     static func run(_ arguments: String...) throws -> DumpProcess {

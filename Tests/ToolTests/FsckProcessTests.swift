@@ -6,7 +6,7 @@ import Testing
 import WAL
 
 /// The check as scripts see it: exit codes, the report, and that nothing is changed.
-@Suite("Fsck: the check") struct FsckProcessTests {
+@Suite("Fsck: the check", .timeLimit(.minutes(10))) struct FsckProcessTests {
     private let folder: DumpFolder
     private let topic: URL
 
@@ -164,22 +164,10 @@ import WAL
         #expect(try exit(folder.path, "--topic", "a") == 0)
     }
 
-    @Test func whatAnOrdinaryUserMayNotReadIsAnErrorAndNoVerdict() throws {
+    @Test(.enabled(if: OrdinaryUser.canRun("toymq-fsck"), "no ordinary user can run the tool"))
+    func whatAnOrdinaryUserMayNotReadIsAnErrorAndNoVerdict() throws {
         try write(DumpFrame.segment(FsckProcessTests.frames))
-        var wrapper: [String] = []
-        if geteuid() == 0 {
-            wrapper = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-            guard FileManager.default.isExecutableFile(atPath: wrapper[0]) else {
-                print("skipped: no \(wrapper[0]) to become an ordinary user with")
-                return
-            }
-        }
-        let tool = builtProgram("toymq-fsck")
-        let probe = try DumpProcess(["--version"], tool: "toymq-fsck", wrapper: wrapper)
-        guard probe.exit() == 0 else {
-            print("skipped: an ordinary user cannot run \(tool)")
-            return
-        }
+        let wrapper = OrdinaryUser.wrapper
         chmod(folder.path, 0o755)
         let other = try folder.topic("b").appendingPathComponent("segment.log")
         try Data(DumpFrame.segment(FsckProcessTests.frames)).write(to: other)

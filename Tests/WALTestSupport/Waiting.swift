@@ -91,9 +91,11 @@ package func eventually(_ seconds: Double = 60, _ condition: () -> Bool) async -
 }
 
 /// Waits for what nobody announces; false if `seconds` pass first.
-package func comesTrue(_ seconds: Double = 30, _ condition: () -> Bool) -> Bool {
+package func comesTrue(
+    _ seconds: Double = 30, _ condition: () throws -> Bool
+) rethrows -> Bool {
     let deadline = Event.deadline(seconds)
-    while !condition() {
+    while try !condition() {
         if DispatchTime.now().uptimeNanoseconds > deadline { return false }
         sched_yield()
     }

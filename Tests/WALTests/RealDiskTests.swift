@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ProcessSupport
 import SystemPackage
 import Testing
 import WALTestSupport
@@ -7,7 +8,7 @@ import WALTestSupport
 @testable import WAL
 
 /// What only the disk of the machine, and its permissions, can show.
-@Suite struct RealDiskTests {
+@Suite(.timeLimit(.minutes(10))) struct RealDiskTests {
     private let host = LogHost.on(PosixDisk())
 
     // MARK: Locks
@@ -217,43 +218,20 @@ import WALTestSupport
 
     // MARK: Permissions
 
-    /// A command that runs another one as an ordinary user; nil if it cannot be done here.
-    private static let asOrdinaryUser: [String]? = {
-        guard geteuid() == 0 else { return [] }
-        let setpriv = "/usr/bin/setpriv"
-        guard FileManager.default.isExecutableFile(atPath: setpriv) else {
-            print("skipped: no \(setpriv) to become an ordinary user with")
-            return nil
-        }
-        return [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
-    }()
-
     /// What the helper says of a directory when an ordinary user runs it.
-    private func open(_ path: FilePath, as wrapper: [String]) throws -> (line: String, code: Int32)
-    {
-        let helper = try HelperProcess(["open", path.string], wrapper: wrapper)
+    private func openAsOrdinaryUser(_ path: FilePath) throws -> (line: String, code: Int32) {
+        let helper = try HelperProcess(["open", path.string], wrapper: OrdinaryUser.wrapper)
         let line = helper.line() ?? ""
         return (line, helper.wait())
     }
 
-    @Test func anOrdinaryUserIsRefusedWhatItMayNotWriteAndNothingChanges() throws {
-        guard let wrapper = RealDiskTests.asOrdinaryUser else { return }
+    @Test(.enabled(if: OrdinaryUser.canRun("LogAppender"), "no ordinary user can run the helper"))
+    func anOrdinaryUserIsRefusedWhatItMayNotWriteAndNothingChanges() throws {
         let directory = TemporaryDirectory()
-        // The helper has to be reachable for that user, wherever the build is.
-        let helper = HelperProcess.executable
-        guard access(helper.string, X_OK) == 0 else {
-            Issue.record("no helper at \(helper)")
-            return
-        }
-        let probe = try open(directory.path.appending("none/none"), as: wrapper)
-        guard probe.code == 1 else {
-            print("skipped: an ordinary user cannot run \(helper)")
-            return
-        }
         #expect(chmod(directory.path.string, 0o755) == 0)
         // A directory that it may not write to, without a log.
         let fresh = directory.path.appending("fresh")
-        let made = try open(fresh, as: wrapper)
+        let made = try openAsOrdinaryUser(fresh)
         #expect(made.code == 1)
         #expect(made.line.contains("cannot make directory \(fresh)"), "\(made.line)")
         // And one with a log that somebody else owns.
@@ -263,7 +241,7 @@ import WALTestSupport
         let path = directory.path.appending("log")
         for (mode, word) in [(mode_t(0o555), "segment.log"), (0o700, "cannot"), (0o000, "cannot")] {
             #expect(chmod(path.string, mode) == 0)
-            let refused = try open(path, as: wrapper)
+            let refused = try openAsOrdinaryUser(path)
             #expect(refused.code == 1)
             #expect(refused.line.contains(word), "\(refused.line)")
             #expect(refused.line.contains("Permission denied"), "\(refused.line)")
@@ -277,16 +255,40 @@ import WALTestSupport
 
     // MARK: A disk that is full
 
-    @Test func aFullFileSystemRefusesAppendsAndTakesThemWhenSpaceReturns() throws {
+    /// Where nothing can be mounted, too: to the log it is the same, half a write among it.
+    @Test func aFileThatMayNotGrowRefusesAppendsAndTakesThemWhenItMay() throws {
         let directory = TemporaryDirectory()
-        guard geteuid() == 0,
-            mount("tmpfs", directory.path.string, "tmpfs", 0, "size=1m") == 0
-        else {
-            print("skipped: cannot mount a small tmpfs: \(Errno(rawValue: errno))")
-            return
+        let lines = try HelperProcess(["fill", directory.path.string]).lines()
+        #expect(lines.first == "opened 0")
+        try #require(lines.count == 4, "\(lines)")
+        // Four times 10,000 bytes fit into 50,001, with what is around them.
+        #expect(lines[1].hasPrefix("4 durable, then ") && lines[1].contains("File too large"))
+        #expect(lines[2...] == ["6 durable", "closed"])
+        let log = try Log.open(directory.path, host: host)
+        #expect(log.recovery.tail == .clean)
+        let contents = try log.contents()
+        let sizes = [10_000, 10_000, 10_000, 10_000, 1, 10_000]
+        #expect(contents.map(\.message.payload.count) == sizes)
+        try log.close()
+    }
+
+    /// A small file system of its own while it is there; nil where none can be mounted.
+    private final class SmallDisk {
+        let directory = TemporaryDirectory()
+
+        init?() {
+            guard mount("tmpfs", directory.path.string, "tmpfs", 0, "size=1m") == 0 else {
+                return nil
+            }
         }
-        defer { _ = umount2(directory.path.string, Int32(MNT_DETACH)) }
-        let path = directory.path.appending("log")
+
+        deinit { _ = umount2(directory.path.string, Int32(MNT_DETACH)) }
+    }
+
+    @Test(.enabled(if: SmallDisk() != nil, "a small tmpfs cannot be mounted"))
+    func aFullFileSystemRefusesAppendsAndTakesThemWhenSpaceReturns() throws {
+        let disk = try #require(SmallDisk())
+        let path = disk.directory.path.appending("log")
         var options = LogOptions()
         options.segmentBytes = 128 << 10
         let log = try Log.open(path, host: host, options: options)
