@@ -36,7 +36,7 @@ package enum AtomicFile {
             throw error
         }
         if Mutant.offsetsRenameNotSynced.isOn { return }
-        try disk.syncDirectory(path.parentDirectory)
+        try Force.names(in: path.parentDirectory, of: disk)
     }
 
     /// The same in a directory that is not ours: what has the name of the temporary file is
@@ -52,7 +52,7 @@ package enum AtomicFile {
             try? disk.remove(temporary)
             throw error
         }
-        try disk.syncDirectory(path.parentDirectory)
+        try Force.names(in: path.parentDirectory, of: disk)
     }
 
     /// A new file of that name, or with `.2`, `.3` … behind it, the first that nobody has.
@@ -79,7 +79,7 @@ package enum AtomicFile {
         defer { file.close() }
         try file.writeAll(bytes, at: 0)
         // Before the rename: a name may be durable before the bytes that it leads to.
-        if !Mutant.offsetsNotSynced.isOn { try file.sync(.everything) }
+        if !Mutant.offsetsNotSynced.isOn { try Force.file(file, .everything) }
         try disk.rename(temporary, to: path)
     }
 }

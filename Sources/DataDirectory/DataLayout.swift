@@ -52,25 +52,25 @@ public struct DataLayout: Sendable {
     /// DATA's parent has to exist. Blocks.
     public func create() throws(DiskError) {
         try makeIfMissing(root)
-        try storage.disk.syncDirectory(root.parentDirectory)
+        try Force.names(in: root.parentDirectory, of: storage.disk)
         try makeIfMissing(topicsDirectory)
-        try storage.disk.syncDirectory(root)
+        try Force.names(in: root, of: storage.disk)
     }
 
     /// `create`, and the same for the directory of `topic`. Blocks.
     public func create(_ topic: TopicName) throws(DiskError) {
         try create()
         try makeIfMissing(directory(of: topic))
-        try storage.disk.syncDirectory(topicsDirectory)
+        try Force.names(in: topicsDirectory, of: storage.disk)
     }
 
     /// Fsyncs every directory from that of `topic` up to DATA's parent. Opening a topic does this
     /// first: a name that can be seen may still be in the page cache only. Blocks.
     public func syncChain(for topic: TopicName) throws(DiskError) {
-        try storage.disk.syncDirectory(root.parentDirectory)
-        try storage.disk.syncDirectory(root)
-        try storage.disk.syncDirectory(topicsDirectory)
-        try storage.disk.syncDirectory(directory(of: topic))
+        try Force.names(in: root.parentDirectory, of: storage.disk)
+        try Force.names(in: root, of: storage.disk)
+        try Force.names(in: topicsDirectory, of: storage.disk)
+        try Force.names(in: directory(of: topic), of: storage.disk)
     }
 
     /// Makes a directory that may be there already, by another process even in this moment.

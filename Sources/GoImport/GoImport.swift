@@ -105,7 +105,7 @@ public struct GoImport: Sendable {
         for job in plan.jobs {
             try disk.rename(workDirectory(job.name), to: layout.directory(of: job.name))
         }
-        try disk.syncDirectory(layout.topicsDirectory)
+        try Force.names(in: layout.topicsDirectory, of: disk)
     }
 
     /// No topic's name begins with a dot, so nobody takes it for one; the longest name is short

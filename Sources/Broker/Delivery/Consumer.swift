@@ -97,7 +97,7 @@ final class Consumer: Sendable {
         waiting?.wake()
     }
 
-    /// What is acknowledged, to be written; and whether that is more than before.
+    /// What is acknowledged, to be written: it counts as written from here on.
     func takeAcknowledgements() -> Acknowledgements {
         state.withLock { state in
             state.isDirty = false

@@ -124,8 +124,7 @@ final class Feed {
         readAhead()
     }
 
-    /// Reads what comes next if there is room for it: on the loop if it has been committed just
-    /// now, and is in the page cache for sure; else on a thread for it.
+    /// Has a reader's thread read what comes next, if there is room for it.
     private func readAhead() {
         guard !isReading, let demand = subscription.demand else { return }
         if demand.due > 0 {
@@ -141,7 +140,8 @@ final class Feed {
         }
     }
 
-    /// Reads on the loop what a commit has just made durable: true if something has come.
+    /// Reads on the loop what a commit has just made durable, for a consumer that had everything
+    /// before: it is in the page cache. Nothing is read where something else is under way.
     func readFresh() -> Result<Void, LogError> {
         guard isStarted, !isReading, !isWaiting, ahead.isEmpty,
             let demand = subscription.demand, demand.due == 0, demand.room > 0

@@ -1,7 +1,8 @@
 package import SystemPackage
 
-/// The one way in which the log forces bytes and names to stable storage. Commit, seal, open and
-/// repair come through here, so that whoever audits the promise has one place to read.
+/// The one way in which bytes and names are forced to stable storage. Commit, seal, open and repair
+/// come through here, and so do positions, new topics and imports: whoever audits the promise has
+/// one place to read.
 package enum Force {
     /// Forces a file. A failure is final for the log: after it the pages may be marked clean and
     /// yet not be on the disk, so that a second, successful call would prove nothing.

@@ -106,7 +106,7 @@ struct SegmentWriter: Sendable {
     mutating func finish() throws(Failure) {
         guard let file, !needsSegment, zeroedTo > durableEnd else { return }
         do {
-            if zeroedTo > writtenEnd { try file.truncate(to: writtenEnd) }
+            if zeroedTo > writtenEnd { try TailCut.cutZeros(file, to: writtenEnd) }
             try Force.file(file, .everything)
         } catch {
             throw .final(error)
@@ -182,7 +182,7 @@ struct SegmentWriter: Sendable {
         try checkFree(sealed)
         do {
             if zeroedTo > writtenEnd, !Mutant.sealedWithZeros.isOn {
-                try file.truncate(to: writtenEnd)
+                try TailCut.cutZeros(file, to: writtenEnd)
             }
         } catch {
             throw undo(error)

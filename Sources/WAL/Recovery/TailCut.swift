@@ -1,13 +1,19 @@
 package import SystemPackage
 
-/// The only code of the log that shortens a file. What is cut was never acknowledged, and what
-/// might be evidence is set aside, durably, before it goes.
+/// The only code that shortens a segment. What is cut was never acknowledged, and what might be
+/// evidence is set aside, durably, before it goes.
 package enum TailCut {
     /// Cuts `file` to `end` and forces that.
     package static func cut(_ file: any DiskFile, to end: UInt64) throws(DiskError) {
         try file.truncate(to: end)
         // The size has to shrink durably, too: fdatasync need not carry that.
         if !Mutant.cutNotSynced.isOn { try Force.file(file, .everything) }
+    }
+
+    /// Cuts the zeros that were written ahead off a segment that gets no more frames. Whoever seals
+    /// or closes it forces all of it next.
+    static func cutZeros(_ file: any DiskFile, to end: UInt64) throws(DiskError) {
+        try file.truncate(to: end)
     }
 
     /// Copies the bytes from `offset` to the end of `segment` into a file beside it and makes that

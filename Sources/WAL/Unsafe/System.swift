@@ -106,7 +106,7 @@ enum System {
         unsafe path.withPlatformString { name in retrying { unsafe Glibc.remove(name) } }
     }
 
-    /// stat(2), or lstat(2) when links are not to be followed.
+    /// stat(2)
     static func statusOf(_ path: FilePath) -> Result<FileStatus, Errno> {
         var status = stat()
         let result = unsafe path.withPlatformString { name in
