@@ -141,7 +141,7 @@ let package = Package(
         .target(
             name: "Broker", dependencies: ["WAL", "DataDirectory", deque, systemPackage],
             packageAccess: false, swiftSettings: strictLibrary),
-        // Connections. The only target that knows NIO.
+        // Connections. The only target of the broker that knows NIO.
         .target(
             name: "Server",
             dependencies: [
@@ -215,7 +215,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DocsTests",
-            dependencies: ["WAL", "Inspection", "ProcessSupport", "wal-example"],
+            dependencies: ["WAL", "Inspection", "FuzzTargets", "ProcessSupport", "wal-example"],
             swiftSettings: strict),
         // Tests only: programs that tests run.
         .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),

@@ -1,4 +1,5 @@
 import Foundation
+import FuzzTargets
 import Inspection
 import ProcessSupport
 import Testing
@@ -43,6 +44,73 @@ import Testing
             row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
         }
         #expect(rows.map { $0[0] } == Mutant.allCases.map { "`\($0.name)`" })
+    }
+
+    @Test func everyLockOfTheLogTheBrokerAndTheClientIsInATable() throws {
+        let pages = try text("docs/ARCHITECTURE.md") + text("docs/CONCURRENCY.md")
+        let rows = pages.split(separator: "\n").filter { $0.hasPrefix("|") }.joined(separator: "\n")
+        for module in ["WAL", "DataDirectory", "Broker", "Server", "toymq", "ToyMQClient"] {
+            for lock in try locks(of: module) {
+                #expect(rows.contains("`\(lock)`"), "no row for \(lock) of \(module)")
+            }
+        }
+        #expect(try locks(of: "WAL").contains("LogCore.state"), "they are found")
+        #expect(try locks(of: "ToyMQClient").contains("ClientThread.isOver"))
+    }
+
+    /// The locks that are kept in a property: `Type.property`. One that a function makes for itself
+    /// is not meant.
+    private func locks(of module: String) throws -> [String] {
+        let type = /^( *)(?:@\w+ )*(?:\w+ )*(?:class|struct|enum|actor|extension) (\w+)/
+        let property =
+            /^( +)(?:(?:private|package|static) )*let (\w+)(?:: | = )(?:Monitor|Mutex|NIOLocked)/
+        var locks: [String] = []
+        for (_, source) in try sources(of: module) {
+            // The types that are open, by their indentation: a property stands one step further in.
+            var open: [Int: String] = [:]
+            for line in source.split(separator: "\n") {
+                if let match = line.firstMatch(of: property) {
+                    if let owner = open[match.1.count - 4] { locks.append("\(owner).\(match.2)") }
+                } else if let match = line.firstMatch(of: type) {
+                    open[match.1.count] = String(match.2)
+                } else if line.drop(while: { $0 == " " }) == "}" {
+                    open[line.count - 1] = nil
+                }
+            }
+        }
+        return locks
+    }
+
+    /// The Swift files of a module: their paths in it, and what they say.
+    private func sources(of module: String) throws -> [(path: String, text: String)] {
+        let folder = DocsTests.root.appendingPathComponent("Sources/\(module)")
+        let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        return try names.filter { $0.hasSuffix(".swift") }.map {
+            ($0, try String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8))
+        }
+    }
+
+    @Test func nothingIsForcedPastForceAndNoSegmentIsCutPastTailCut() throws {
+        let folder = DocsTests.root.appendingPathComponent("Sources")
+        for module in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+            for (path, text) in try sources(of: module) {
+                if path != "Disk/Force.swift" {
+                    #expect(!text.contains(".sync("), "\(module)/\(path)")
+                    #expect(!text.contains(".syncDirectory("), "\(module)/\(path)")
+                }
+                // DataLock cuts LOCK, which is no segment.
+                if path != "Recovery/TailCut.swift", path != "DataLock.swift" {
+                    #expect(!text.contains(".truncate(to"), "\(module)/\(path)")
+                }
+            }
+        }
+    }
+
+    @Test func theListOfFuzzTargetsIsTheOneInTheCode() throws {
+        let rows = try section("fuzz-targets", of: "docs/TOOLS.md").dropFirst(2).map { row in
+            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        #expect(rows.map { $0[0] } == FuzzTarget.allCases.map { "`\($0.rawValue)`" })
     }
 
     @Test func everyFindingHasItsHeadingWithItsSeverity() throws {

@@ -1,6 +1,6 @@
 public import SystemPackage
 
-/// How a log behaves. The defaults suit a broker's topic.
+/// How a log behaves.
 public struct LogOptions: Hashable, Sendable {
     /// The size at which a segment is sealed, in bytes; at least 4,096. A commit does not span
     /// segments and a frame is at most 4 MiB, so a segment with a single commit may be larger.
