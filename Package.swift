@@ -60,9 +60,9 @@ let package = Package(
         // What every program does first, and what several of them read.
         .target(
             name: "ToolSupport", dependencies: ["Wire"], packageAccess: false,
-            swiftSettings: strict),
+            swiftSettings: strictLibrary),
         // JSON for answers and reports. That of many messages is DataDirectory's JSONWriter.
-        .target(name: "JSONText", packageAccess: false, swiftSettings: strict),
+        .target(name: "JSONText", packageAccess: false, swiftSettings: strictLibrary),
 
         // The log. Knows nothing of topics, sockets or brokers.
         .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
@@ -148,7 +148,7 @@ let package = Package(
                 "Wire", "Broker", "WAL", "DataDirectory", "JSONText", nioCore, nioPosix, nioHTTP,
                 deque, logging,
             ],
-            packageAccess: false, swiftSettings: strict),
+            packageAccess: false, swiftSettings: strictLibrary),
         .executableTarget(
             name: "toymq",
             dependencies: [
@@ -161,7 +161,7 @@ let package = Package(
         .target(
             name: "ToyMQClient",
             dependencies: ["Wire", nioCore, nioPosix, nioConcurrency, deque],
-            packageAccess: false, swiftSettings: strict),
+            packageAccess: false, swiftSettings: strictLibrary),
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(

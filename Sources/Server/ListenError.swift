@@ -30,7 +30,7 @@ public struct ListenError: Error, Hashable, Sendable {
     }
 
     private static func reason(_ number: Int32) -> String {
-        let text = String(cString: strerror(number))
+        let text = String(errorNumber: number)
         return switch number {
         case EADDRINUSE: "\(text); stop what listens there, or give another port"
         case EADDRNOTAVAIL:

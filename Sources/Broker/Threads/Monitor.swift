@@ -1,5 +1,5 @@
-// The one file of this module that the compiler cannot check: a lock with a condition, threads and
-// the monotonic clock. The log has the same for itself and keeps it: this module may use nothing
+// A lock with a condition, threads and the monotonic clock: one of the two files of this module that
+// the compiler cannot check; the other is Unsafe/Bytes.swift. The log has the same for itself and keeps it: this module may use nothing
 // of the log but its public contract.
 
 internal import Glibc

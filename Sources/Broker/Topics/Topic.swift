@@ -126,9 +126,9 @@ public final class Topic: Sendable {
             case nil: break
             }
             do throws(LogError) {
-                let bytes = unsafe key.span.bytes
                 try log.append(
-                    Message(payload: payload, key: bytes, headers: headers), observer: port,
+                    Message(payload: payload, key: RawSpan(of: key), headers: headers),
+                    observer: port,
                     tag: tag)
             } catch {
                 return refusal(error, &state)

@@ -86,7 +86,3 @@ struct RecentKeys {
         return index
     }
 }
-
-extension RawSpan {
-    func copied() -> [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
-}

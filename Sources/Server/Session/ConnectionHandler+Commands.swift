@@ -70,7 +70,7 @@ extension ConnectionHandler {
             return true
         }
         guard let target = publishTarget(publish.topic, bytes) else { return stall == nil }
-        let payload = bytes.bytes.extracting(publish.payload)
+        let payload = bytes.raw.extracting(publish.payload)
         let headers =
             publish.headers.isEmpty
             ? [] : publish.headers.map { MessageHeader(name: $0.name, value: $0.value) }
@@ -129,7 +129,7 @@ extension ConnectionHandler {
     ) -> Result<Topic?, BrokerError> {
         let name: TopicName
         do throws(InvalidName) {
-            name = try TopicName(bytes.bytes.extracting(range))
+            name = try TopicName(bytes.raw.extracting(range))
         } catch {
             return .failure(.invalidName(error))
         }
@@ -162,7 +162,7 @@ extension ConnectionHandler {
         }
         let id: ConsumerID
         do throws(InvalidName) {
-            id = try ConsumerID(bytes.bytes.extracting(consumer))
+            id = try ConsumerID(bytes.raw.extracting(consumer))
         } catch {
             refuseSubscribe(.invalidName(error))
             return true

@@ -60,10 +60,6 @@ struct DeliveryChunk: Sendable {
     }
 }
 
-extension RawSpan {
-    func copied() -> [UInt8] { withUnsafeBytes { [UInt8]($0) } }
-}
-
 extension DeliveryChunk {
     /// Forgets the first `count` deliveries.
     mutating func skip(_ count: Int) {

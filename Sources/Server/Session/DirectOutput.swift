@@ -21,22 +21,22 @@ struct DirectOutput {
 
     /// Gives how many bytes the kernel has taken. What is left, if only because of an error, is for
     /// the channel: it waits for room, or meets the error again.
-    func write(_ bytes: ByteBuffer) -> Int { write(bytes.readableBytesUInt8Span.bytes) }
+    func write(_ bytes: ByteBuffer) -> Int { write(bytes.readableBytesUInt8Span.raw) }
 
     /// Gives how many bytes the kernel has taken, as the other one does.
-    func write(_ bytes: [UInt8]) -> Int { write(bytes.span.bytes) }
+    func write(_ bytes: [UInt8]) -> Int { write(bytes.span.raw) }
 
     /// Bytes that were written and that the other side has not confirmed, the end of the stream as one
     /// of them: SIOCOUTQ of tcp(7). 0 if the kernel does not say.
     var unconfirmedBytes: Int {
         var count: CInt = 0
-        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+        return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
     }
 
     private func write(_ bytes: RawSpan) -> Int {
-        bytes.withUnsafeBytes { raw in
+        unsafe bytes.withUnsafeBytes { raw in
             while true {
-                let count = send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
+                let count = unsafe send(descriptor, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
                 if count >= 0 { return count }
                 if errno != EINTR { return 0 }
             }

@@ -9,7 +9,9 @@ enum Plain {
         if let error = error as? NIOConnectionError {
             return error.connectionErrors.first.map { text($0.error) } ?? "\(error.host) is unknown"
         }
-        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if let error = error as? IOError {
+            return unsafe String(cString: strerror(error.errnoCode))
+        }
         if let error = error as? ChannelError {
             switch error {
             case .connectTimeout(let timeout):
