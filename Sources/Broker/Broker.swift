@@ -45,8 +45,6 @@ public enum BrokerStartError: Error, Hashable, Sendable, CustomStringConvertible
     /// One line for people.
     public var description: String {
         switch self {
-        case .locked(.held(let path, let process)):
-            "\(DataLockError.held(path: path, processID: process)); stop that one first"
         case .locked(let error): "\(error)"
         case .disk(let error): "\(error)"
         }

@@ -9,13 +9,10 @@ public enum DataLockError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A system call failed.
     case io(DiskError)
 
-    /// One line for people.
+    /// One line for people that says what to do.
     public var description: String {
         switch self {
-        case .held(let path, let processID?):
-            "\(path) is in use by process \(processID)"
-        case .held(let path, nil):
-            "\(path) is in use by a process that is unknown (another container, perhaps)"
+        case .held(let path, let processID): LockHolder.complaint(path, processID)
         case .io(let error): error.description
         }
     }

@@ -150,9 +150,7 @@ public enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
         case .exists(let name, let path):
             "the topic \(name) exists already in \(path); nothing was imported. Give another name "
                 + "with --topic, or another DATA"
-        case .lock(.held(let path, let process)):
-            "\(DataLockError.held(path: path, processID: process)); stop that one first"
-        case .lock(.io(let error)): "\(error)"
+        case .lock(let error): "\(error)"
         case .io(let error): "\(error)"
         case .open(let error): "\(error)"
         case .write(let path, let error): "cannot write \(path): \(error)"

@@ -82,7 +82,7 @@ package struct Repair {
             for topic in target.topics { fail(topic.name, .io(error), &outcome) }
             return outcome
         }
-        if mode == .preen, !isSafe(&outcome, isCancelled, progress) { return outcome }
+        if mode == .preen, !surveyBeforePreen(&outcome, isCancelled, progress) { return outcome }
         for (index, topic) in target.topics.enumerated() {
             if isCancelled() { break }
             progress(topic.name, index + 1, target.topics.count)
@@ -129,8 +129,9 @@ package struct Repair {
     }
 
     /// Looks at every topic first: preening one while another is damaged would change a directory
-    /// that somebody has to look at. False if anything is worse than what opening deals with.
-    private func isSafe(
+    /// that somebody has to look at. False if anything is worse than what opening deals with; what was
+    /// seen is the outcome then.
+    private func surveyBeforePreen(
         _ outcome: inout Outcome, _ isCancelled: () -> Bool,
         _ progress: (_ topic: String, _ number: Int, _ count: Int) -> Void
     ) -> Bool {

@@ -50,10 +50,7 @@ struct OpenCommand: ParsableCommand {
             defer { host.shutdown() }
             results = topics.map { OpenResult.open($0, in: layout, host: host) }
         } catch {
-            let text =
-                if case DataLockError.held = error { "\(error); stop that one first" } else {
-                    "\(error)"
-                }
+            let text = "\(error)"
             StandardError.say(text)
             return try Outcome.failed.exit(
                 printing: json ? JSON.object(head + [("error", .string(text))]).text : nil)

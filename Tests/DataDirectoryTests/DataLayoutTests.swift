@@ -123,7 +123,12 @@ import WAL
         let lock = try DataLock.acquire(layout)
         let held = DataLockError.held(path: layout.lockFile, processID: getpid())
         #expect(throws: held) { try DataLock.acquire(layout) }
-        #expect(held.description == "\(layout.lockFile) is in use by process \(getpid())")
+        let text = "\(layout.lockFile) is in use by process \(getpid()); stop that one first"
+        #expect(held.description == text)
+        // A log says it in the same words.
+        #expect("\(OpenError.inUse(directory: layout.lockFile, process: getpid()))" == text)
+        let unnamed = DataLockError.held(path: "/d", processID: nil)
+        #expect("\(unnamed)".hasPrefix("/d is in use by another process (in another container"))
         #expect(try contents(of: layout.lockFile) == Array("\(getpid())\n".utf8))
         lock.release()
         lock.release()

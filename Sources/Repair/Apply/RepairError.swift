@@ -23,9 +23,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .io(let error): "\(error)"
-        case .inUse(let path, .process(let id)?):
-            "\(path) is in use by process \(id); stop it first"
-        case .inUse(let path, _): "\(path) is in use by another process; stop it first"
+        case .inUse(let path, .process(let id)?): LockHolder.complaint(path, id)
+        case .inUse(let path, _): LockHolder.complaint(path, nil)
         case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
         case .notAFile(let path):
             "\(path) is a symbolic link or something else that is no regular file: a repair would "

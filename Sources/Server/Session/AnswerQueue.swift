@@ -82,6 +82,7 @@ struct AnswerQueue {
     mutating func add(_ text: [UInt8]) {
         textBytes += text.count
         if case .text(var before)? = entries.last {
+            // The queue lets go of the text, which would else be copied for the bytes behind it.
             entries[entries.count - 1] = .closing
             before += text
             entries[entries.count - 1] = .text(before)

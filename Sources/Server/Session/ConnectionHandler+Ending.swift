@@ -73,7 +73,9 @@ extension ConnectionHandler {
             return
         }
         isDelivered = true
-        let timeout = loop.isStopping ? 50_000_000 : service.options.drainTimeout
+        let timeout =
+            loop.isStopping
+            ? ConnectionHandler.stoppingDrain : service.options.drainTimeout
         phase = .draining(until: MonotonicClock.now() + timeout)
         guard loop.isStopping else { return }
         context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(timeout))) {

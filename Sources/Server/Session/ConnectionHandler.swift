@@ -88,6 +88,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var answerEnd: UInt64 = 0
     /// How long a client may take to read its last answers, in nanoseconds.
     static let longestFlush: UInt64 = 300_000_000_000
+    /// How long a client that has everything may take to close its side while the broker stops.
+    static let stoppingDrain: UInt64 = 50_000_000
 
     var target: Target?
     var feed: Feed?

@@ -189,6 +189,13 @@ package enum LockHolder: Hashable, Sendable {
     case process(Int32)
     /// Somebody, but the system does not say who (another pid namespace).
     case unknown
+
+    /// That `path` is in use, and what to do: the same line for a log, a data directory and a repair.
+    package static func complaint(_ path: FilePath, _ process: Int32?) -> String {
+        let holder =
+            process.map { "process \($0)" } ?? "another process (in another container, perhaps)"
+        return "\(path) is in use by \(holder); stop that one first"
+    }
 }
 
 extension DiskFile {

@@ -22,7 +22,7 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(segment: FilePath, offset: UInt64)
     /// While the log was idle and held no descriptor, another process took the directory or
     /// changed it; or the directory was moved, and is not at its path any more. What was acknowledged
-    /// is in it.
+    /// is in it. Nothing more is appended until the log has been closed and opened again.
     case takenOver(FilePath)
 
     /// One line for people that says what to do.
@@ -40,7 +40,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damaged(let segment, let offset):
             "\(segment) is damaged at offset \(offset); run toymq-fsck on it"
         case .takenOver(let path):
-            "\(path) was changed by another process while it was idle, or is not there any more"
+            "\(path) was changed by another process while it was idle, or is not there any more; "
+                + "close the log and open it again where it is"
         }
     }
 }
@@ -63,10 +64,7 @@ public enum OpenError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .io(let error): return "\(error)"
-        case .inUse(let directory, let process?):
-            return "\(directory) is in use by process \(process); stop that one first"
-        case .inUse(let directory, nil):
-            return "\(directory) is in use by another process; stop that one first"
+        case .inUse(let directory, let process): return LockHolder.complaint(directory, process)
         case .notADirectory(let path): return "\(path) is not a directory"
         case .damaged(let damage): return damage.description
         case .newer(let segment, let offset):
