@@ -8,8 +8,10 @@ public struct ServerOptions: Hashable, Sendable {
     public var port = 6789
     /// Event loops. One serves best where cores are few; see docs/CONCURRENCY.md.
     public var loops = 1
-    /// The largest payload taken, in bytes.
+    /// The largest payload taken, in bytes; at most `largestPayloadBytes`.
     public var payloadBytes = 1 << 20
+    /// More than this no server takes.
+    public static let largestPayloadBytes = WireLimits.largestPayloadBytes
     /// How many connections there may be; more are told BUSY and closed.
     public var connectionLimit = 10_000
     /// How many connections are accepted at a time, so that descriptors are left for the logs;

@@ -2,8 +2,11 @@ internal import Wire
 
 /// A message to publish.
 public struct Message: Hashable, Sendable {
-    /// Any bytes; the broker has a limit, 1 MiB by default.
+    /// Any bytes; the broker has a limit, 1 MiB by default and never more than
+    /// `largestPayloadBytes`.
     public var payload: [UInt8]
+    /// No broker takes a payload of more bytes, however it is set up.
+    public static let largestPayloadBytes = WireLimits.largestPayloadBytes
     /// The dedupe key, 1 to 1,024 bytes without spaces and other than `-`; by convention
     /// `<producer>:<number>`. A key that the topic has seen lately is not appended again. Only
     /// messages with a key are sent again when a connection ends before their answer.

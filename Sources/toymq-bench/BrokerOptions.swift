@@ -24,8 +24,9 @@ struct BrokerOptions: ParsableArguments {
 
     func validate() throws {
         _ = try address()
-        guard (16...3 << 20).contains(size) else {
-            throw ValidationError("--size is 16 to 3145728")
+        let largest = Message.largestPayloadBytes
+        guard (16...largest).contains(size) else {
+            throw ValidationError("--size is 16 to \(largest)")
         }
     }
 

@@ -37,7 +37,8 @@ struct Settings: Sendable {
         addressSource = values.source("addr", flags.addr)
         metricsSource = values.source("metrics-addr", flags.metricsAddr)
         server.payloadBytes = try values.size(
-            "max-payload", flags.maxPayload, 0...3 << 20, server.payloadBytes)
+            "max-payload", flags.maxPayload, 0...ServerOptions.largestPayloadBytes,
+            server.payloadBytes)
         server.connectionLimit = try values.number(
             "max-connections", flags.maxConnections, 1...1_000_000, server.connectionLimit)
         server.handshakeTimeout = try values.duration(

@@ -81,29 +81,27 @@ struct PubCommand: ParsableCommand {
         }
     }
 
-    /// What no broker takes more than.
-    private static let limit = 3 << 20
-
     func run() throws {
         try remote.withClient { client in
             var pattern = Message([], headers: try headers())
             pattern.traceparent = traceparent
             pattern.tracestate = tracestate
+            let limit = Message.largestPayloadBytes
             let publisher = LinePublisher(
-                client: client, topic: topic, pattern: pattern, limit: PubCommand.limit, json: json)
+                client: client, topic: topic, pattern: pattern, limit: limit, json: json)
             guard lines else {
                 let bytes: [UInt8]
                 if let payload {
                     bytes = Array(payload.utf8)
                 } else {
-                    bytes = try Input.whole(file ?? "-", limit: PubCommand.limit)
+                    bytes = try Input.whole(file ?? "-", limit: limit)
                 }
                 publisher.publish([.whole(bytes)]) { _ in key }
                 return publisher.finish(hasMore: false)
             }
             let input = try Input(file ?? "-")
             do {
-                while !publisher.isOver, let lines = try input.lines(limit: PubCommand.limit) {
+                while !publisher.isOver, let lines = try input.lines(limit: limit) {
                     publisher.publish(lines) { number in keyPrefix.map { "\($0):\(number)" } }
                 }
             } catch {

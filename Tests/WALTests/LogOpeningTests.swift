@@ -42,6 +42,31 @@ import WALTestSupport
         }
     }
 
+    @Test func aSegmentThatIsGoneSinceItWasExaminedIsAnError() throws {
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
+        let log = try fixture.open()
+        for _ in 0..<3 { try log.append(TestMessage([UInt8](repeating: 7, count: 3000))) }
+        try log.close()
+        let first = try #require(fixture.names.first { $0 != SegmentName.activeName })
+        let path = directory.appending(first)
+        // The examination opens it; who asks for its name later finds none.
+        fixture.disk.follow { call in
+            guard call.operation == .status, call.path == path,
+                fixture.disk.bytes(path) != nil
+            else { return nil }
+            fixture.disk.renameNow(path, to: "/elsewhere")
+            return nil
+        }
+        let gone = DiskError(operation: .status, path: path, errno: .noSuchFileOrDirectory)
+        #expect(throws: OpenError.io(gone)) { try fixture.open() }
+        fixture.disk.follow(nil)
+        fixture.disk.renameNow("/elsewhere", to: path)
+        #expect(try fixture.open().contents().count == 3)
+    }
+
     @Test func whatAnotherProcessLeftInTheCacheIsOnTheDiskBeforeItIsShown() throws {
         // Its sync failed, its pages count as clean, and it was killed. A sync alone would not
         // bring them to the disk: the frames are written again.

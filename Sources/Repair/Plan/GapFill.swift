@@ -5,8 +5,7 @@ internal import WAL
 enum GapFill {
     private static let smallest = UInt64(FrameLayout.smallestFrame)
     private static let largest = UInt64(FrameLayout.largestFrame)
-    /// The smallest `lost` frame with room for its count.
-    private static let counted = UInt64(FrameLayout.smallestFrame + 8)
+    private static let counted = UInt64(FrameLayout.countedLostFrame)
 
     /// The fewest bytes in which so many lost ids can be said.
     static func fewestBytes(forIDs ids: UInt64) -> UInt64 {

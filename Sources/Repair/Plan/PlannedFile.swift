@@ -36,17 +36,11 @@ indirect enum PlannedContent: Hashable, Sendable {
             return PlannedFile(pieces, source: inner, path: path)
         }
     }
-
-    /// Bytes of all pieces; nil for a file as it is.
-    var plannedBytes: UInt64? {
-        guard case .pieces(let pieces, _) = self else { return nil }
-        return pieces.reduce(0) { $0 + $1.bytes }
-    }
 }
 
 /// Reads pieces as one file. Frames are made when they are read: at most one `lost` frame is held
 /// in memory, however long the file is.
-private final class PlannedFile: DiskFile {
+private final class PlannedFile: ReadOnlyFile {
     let path: FilePath
     private let source: (any DiskFile)?
     private let pieces: [Piece]
@@ -118,11 +112,5 @@ private final class PlannedFile: DiskFile {
         return low
     }
 
-    private var readOnly: DiskError {
-        DiskError(operation: .write, path: path, errno: .readOnlyFileSystem)
-    }
-    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int { throw readOnly }
-    func truncate(to size: UInt64) throws(DiskError) { throw readOnly }
-    func sync(_ extent: SyncExtent) throws(DiskError) { throw readOnly }
     func close() { source?.close() }
 }

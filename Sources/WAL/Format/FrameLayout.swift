@@ -17,11 +17,14 @@ package enum FrameLayout {
     package static let lengthBytes = 4
 
     /// The smallest whole frame: fixed fields and checksum. Also the size of a mark.
-    package static let smallestFrame = 38
+    package static let smallestFrame = fixedBytes + crcBytes
+    /// The smallest `lost` frame with room for how many ids it stands for.
+    package static let countedLostFrame = smallestFrame + 8
     /// The largest whole frame, for ever: 4 MiB.
     package static let largestFrame = 4 << 20
-    /// The values that the length field may have.
-    package static let lengths: ClosedRange<UInt32> = 34...4_194_300
+    /// The values that the length field may have: it counts a frame less itself.
+    package static let lengths =
+        UInt32(smallestFrame - lengthBytes)...UInt32(largestFrame - lengthBytes)
 
     /// The size of a frame whose length field has this value; nil if no frame may be that long.
     @inline(__always)
@@ -32,8 +35,7 @@ package enum FrameLayout {
     /// A log's first position is chosen below this.
     package static let firstPositionLimit: UInt64 = 1 << 62
 
-    // Invariant: the bounds of `lengths` are those of a frame less its length field.
-    // FrameLayoutTests holds these numbers against each other and against docs/FORMAT.md.
+    // FrameLayoutTests holds these numbers against those of docs/FORMAT.md.
 }
 
 /// Which optional parts follow the fixed fields. A reader that meets a bit it does not know meets

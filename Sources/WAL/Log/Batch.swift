@@ -190,7 +190,7 @@ private struct BatchContent: ~Copyable {
         precondition(frames == 0)
         let place = FrameEncoder.Place(id: nextID, position: position, timestamp: timestamp)
         FrameEncoder.appendLost(
-            count, frameBytes: FrameLayout.smallestFrame + 8, at: place, to: &bytes)
+            count, frameBytes: FrameLayout.countedLostFrame, at: place, to: &bytes)
         note(completion)
         nextID += count
         frames = 1

@@ -106,7 +106,7 @@ final class LogCore: Sendable {
     func stageLost(
         _ count: UInt64, _ completion: Completion, _ state: inout State
     ) throws(LogError) {
-        let frameBytes = FrameLayout.smallestFrame + 8
+        let frameBytes = FrameLayout.countedLostFrame
         guard count >= 1, count < UInt64.max - state.nextID else { throw .invalidMessage }
         try admit(frameBytes, &state)
         let batch = newBatch(for: frameBytes, &state)

@@ -213,9 +213,9 @@ struct Opening {
     }
 
     private func recoverActive(_ found: Examination) throws(DiskError) -> OpenedActive {
-        guard let summary = found.activeSegment, let base = summary.base else {
-            preconditionFailure("a sound active segment has a summary and a position")
-        }
+        guard let summary = found.activeSegment, let base = summary.base,
+            let firstID = summary.firstID
+        else { preconditionFailure("a sound active segment has a summary, a position and an id") }
         let file = try host.withDescriptors(for: nil) { () throws(DiskError) in
             try disk.open(SegmentName.active.path(in: directory), .readWrite)
         }
@@ -237,8 +237,7 @@ struct Opening {
         try rewrite(file, from: found.unprovenFrom, to: summary.end, base: base)
         if !Mutant.recoveryNotSynced.isOn { try Force.file(file, .everything) }
         let segment = Segment(
-            name: .active, firstID: summary.firstID ?? 0, base: base,
-            inode: try file.status().inode)
+            name: .active, firstID: firstID, base: base, inode: try file.status().inode)
         return OpenedActive(
             file: file, segment: segment, end: summary.end, size: size,
             endsInMark: summary.endsInMark, tail: tail,
@@ -297,10 +296,16 @@ struct Opening {
         for summary in found.segments {
             // An empty file under a sealed name holds nothing; the next seal may replace it.
             guard case .sealed(let first) = summary.name, summary.size > 0 else { continue }
-            let status = try disk.status(summary.name.path(in: directory))
+            guard let base = summary.base else {
+                preconditionFailure("a sound segment that is not empty has a position")
+            }
+            let path = summary.name.path(in: directory)
+            // It was there when it was examined.
+            guard let status = try disk.status(path) else {
+                throw DiskError(operation: .status, path: path, errno: .noSuchFileOrDirectory)
+            }
             let segment = Segment(
-                name: summary.name, firstID: first, base: summary.base ?? 0,
-                inode: status?.inode ?? 0)
+                name: summary.name, firstID: first, base: base, inode: status.inode)
             view.append((segment, summary.end, builder.indexes[summary.name] ?? SparseIndex()))
         }
         let index = found.active == .made ? builder.indexes[.active] ?? SparseIndex() : .init()

@@ -41,7 +41,8 @@ package enum PlaceFault: Hashable, Sendable {
         case .length(let value?):
             FrameLayout.lengths.contains(value)
                 ? "length \(value) leads past the end, \(bytesLeft) bytes are left"
-                : "length \(value) is not between 34 and 4194300"
+                : "length \(value) is not between \(FrameLayout.lengths.lowerBound) and "
+                    + "\(FrameLayout.lengths.upperBound)"
         case .crc: "the checksum does not match"
         case .newer(let fields):
             "presence bits 0x\(String(fields.presence.rawValue, radix: 16)) "
