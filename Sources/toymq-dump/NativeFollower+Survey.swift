@@ -109,7 +109,7 @@ extension NativeFollower {
         var walker = FrameWalker(here.file, from: here.offset, to: size)
         guard case .broken(let fault) = try walker.next(id: here.nextID, base: here.base)
         else { return nil }
-        let whole = fault.wholeBytesInPlace
+        let whole = fault.wholeBytes
         var search = FrameSearch(here.file, to: size)
         var from = here.offset + UInt64(whole ?? 1)
         while let (at, hit) = try search.next(from: from, base: here.base, id: here.nextID) {
@@ -119,18 +119,6 @@ extension NativeFollower {
             from = at + UInt64(frame.bytes)
         }
         return whole == nil ? nil : here.offset
-    }
-}
-
-extension PlaceFault {
-    /// Bytes of a frame whose checksum and position hold: no crash leaves it.
-    fileprivate var wholeBytesInPlace: Int? {
-        switch self {
-        case .newer(let fields), .inner(_, let fields, inPlace: true),
-            .id(let fields, inPlace: true):
-            fields.frameBytes
-        default: nil
-        }
     }
 }
 

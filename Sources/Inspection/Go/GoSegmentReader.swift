@@ -14,10 +14,10 @@ struct GoSegmentReader: ~Copyable {
     private(set) var end: UInt64 = 0
     private var window = ByteBuffer()
     private var windowStart: UInt64 = 0
-    private var checksums = GoChecksums()
+    private var checksums = PrefixChecksum()
 
     /// Whether the file was found to be bad somewhere. From then on its content is taken for a
-    /// trap (see `GoChecksums`).
+    /// trap (see `PrefixChecksum`).
     var isSuspect = false
 
     /// Whether a file is open.
@@ -204,41 +204,5 @@ struct GoSegmentReader: ~Copyable {
             }
         }
         return true
-    }
-}
-
-/// Checksums of any part of a window in time that hardly depends on the part's length.
-///
-/// A payload may be made of frames that each claim 4 MiB: reading every claim to its end would be
-/// quadratic. With the checksums of the window's prefixes at hand, crc(a..<b) follows from
-/// crc(0..<a) and crc(0..<b), and each byte of the window is read once.
-private struct GoChecksums {
-    private static let step = 1024
-    /// Of the first 0, 1, 2, … steps.
-    private var prefixes: [UInt32] = [0]
-
-    /// Forgets the window.
-    mutating func reset() {
-        prefixes.removeAll(keepingCapacity: true)
-        prefixes.append(0)
-    }
-
-    /// The checksum of `range` of `window`, whose bytes stay the same until `reset`.
-    mutating func of(_ range: Range<Int>, in window: borrowing ByteBuffer) -> UInt32 {
-        let bytes = window.bytes
-        if range.count <= GoChecksums.step { return CRC32.of(bytes.extracting(range)) }
-        let head = prefix(range.lowerBound, bytes)
-        return prefix(range.upperBound, bytes) ^ CRC32.shift(head, by: range.count)
-    }
-
-    private mutating func prefix(_ end: Int, _ bytes: RawSpan) -> UInt32 {
-        let step = GoChecksums.step
-        while prefixes.count * step <= end {
-            let from = (prefixes.count - 1) * step
-            let piece = bytes.extracting(from..<from + step)
-            prefixes.append(CRC32.of(piece, continuing: prefixes[prefixes.count - 1]))
-        }
-        let rest = bytes.extracting(end / step * step..<end)
-        return CRC32.of(rest, continuing: prefixes[end / step])
     }
 }

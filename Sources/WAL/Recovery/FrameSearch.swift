@@ -88,7 +88,7 @@ package struct FrameSearch: ~Copyable {
             size <= bytes.byteCount - start
         else { return nil }
         let crcAt = start + size - FrameLayout.crcBytes
-        guard checksums.of(start..<crcAt, in: bytes) == bytes.u32(at: crcAt) else { return nil }
+        guard checksums.of(start..<crcAt, in: window) == bytes.u32(at: crcAt) else { return nil }
         return size
     }
 

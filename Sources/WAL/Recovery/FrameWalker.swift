@@ -13,8 +13,9 @@ package enum PlaceFault: Hashable, Sendable {
     /// A valid frame where the segment's mark should be.
     case notAMark(FrameFields)
 
-    /// Bytes of the frame at P when its crc and position hold: nothing within is searched then.
-    var wholeBytes: Int? {
+    /// Bytes of the frame at P when its crc and position hold: no crash leaves it, and nothing within
+    /// is searched.
+    package var wholeBytes: Int? {
         switch self {
         case .newer(let fields), .inner(_, let fields, inPlace: true),
             .id(let fields, inPlace: true):
