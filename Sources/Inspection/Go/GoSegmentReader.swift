@@ -99,21 +99,7 @@ struct GoSegmentReader: ~Copyable {
 
     /// Whether every byte in `range` is zero. Reads past the window, which stays as it is.
     func isZero(_ range: Range<UInt64>) throws(DiskError) -> Bool {
-        guard let file else { return range.isEmpty }
-        var buffer = ByteBuffer()
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            // A page first: it nearly always tells.
-            let piece = offset == range.lowerBound ? 4096 : GoSegmentReader.chunkBytes
-            let wanted = Int(min(UInt64(piece), range.upperBound - offset))
-            buffer.reset()
-            // Less than wanted: the file was cut meanwhile, and what is gone is not zero.
-            guard try file.readFully(at: offset, count: wanted, into: &buffer) == wanted,
-                buffer.bytes.isZero
-            else { return false }
-            offset += UInt64(wanted)
-        }
-        return true
+        try file?.isZero(range) ?? range.isEmpty
     }
 
     // MARK: Search

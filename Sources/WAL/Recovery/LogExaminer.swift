@@ -272,22 +272,4 @@ package struct LogExaminer {
         guard index >= 0 else { return }
         result.segments[index].verdict = max(result.segments[index].verdict, verdict)
     }
-
-    /// Whether a part of a file holds zeros only.
-    func isZero(_ file: any DiskFile, _ range: Range<UInt64>) throws(DiskError) -> Bool {
-        // Mostly the first bytes tell: a log full of damage asks this at every damaged place.
-        var chunk: UInt64 = 512
-        var buffer = ByteBuffer()
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            buffer.reset()
-            let count = Int(min(range.upperBound - offset, chunk))
-            chunk = min(chunk * 2, UInt64(FrameWalker.chunkBytes))
-            let got = try file.read(at: offset, upTo: count, into: &buffer)
-            if got == 0 { return true }
-            if !buffer.bytes.isZero { return false }
-            offset += UInt64(got)
-        }
-        return true
-    }
 }

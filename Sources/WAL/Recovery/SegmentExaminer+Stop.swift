@@ -28,7 +28,7 @@ extension SegmentExaminer {
         facts.atEnd = offset >= size
         facts.sealedTooShort = isSealed && !facts.atEnd
         facts.wholeButInvalid = fault?.wholeBytes != nil
-        if !facts.atEnd { facts.zerosToEnd = try log.isZero(file, offset..<size) }
+        if !facts.atEnd { facts.zerosToEnd = try file.isZero(offset..<size) }
         // An overlapping segment may end early: what follows is in the segments before.
         let endsHere = facts.atEnd || facts.zerosToEnd
         facts.durableBeyond = bound > (endsHere ? max(id, heldBelow) : id)
@@ -226,7 +226,7 @@ extension SegmentExaminer {
         _ fault: PlaceFault, at offset: UInt64, to end: UInt64, lostBelow: UInt64
     ) throws(DiskError) {
         var zeros = false
-        if end > offset { zeros = try log.isZero(file, offset..<end) }
+        if end > offset { zeros = try file.isZero(offset..<end) }
         let detail = fault.detail(id: id, position: base &+ offset, bytesLeft: size - offset)
         let why =
             isSealed
