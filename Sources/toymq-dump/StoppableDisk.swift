@@ -4,7 +4,7 @@ import WAL
 
 /// A disk that is read until nobody wants any more: then every read fails, which is how an
 /// examination that goes from the first byte to the last can be ended early.
-final class StoppableDisk: Disk {
+final class StoppableDisk: ReadOnlyDisk {
     private let base: any Disk
     private let stopped = Atomic(false)
 
@@ -19,7 +19,7 @@ final class StoppableDisk: Disk {
     }
 
     func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
-        guard case .read = mode else { throw refusal(.open, path) }
+        guard case .read = mode else { throw .readOnly(.open, path) }
         return StoppableFile(try base.open(path, mode), self)
     }
 
@@ -30,25 +30,10 @@ final class StoppableDisk: Disk {
     func status(_ path: FilePath) throws(DiskError) -> FileStatus? { try base.status(path) }
 
     func lockHolder(_ path: FilePath) -> LockHolder? { base.lockHolder(path) }
-
-    // MARK: Nothing is ever written
-
-    private func refusal(_ operation: DiskError.Operation, _ path: FilePath) -> DiskError {
-        DiskError(operation: operation, path: path, errno: .readOnlyFileSystem)
-    }
-
-    func makeDirectory(_ path: FilePath) throws(DiskError) { throw refusal(.makeDirectory, path) }
-    func rename(_ old: FilePath, to new: FilePath) throws(DiskError) { throw refusal(.rename, old) }
-    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
-        throw refusal(.link, existing)
-    }
-    func remove(_ path: FilePath) throws(DiskError) { throw refusal(.remove, path) }
-    func syncDirectory(_ path: FilePath) throws(DiskError) { throw refusal(.syncDirectory, path) }
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { throw refusal(.lock, path) }
 }
 
 /// A file of such a disk.
-private final class StoppableFile: DiskFile {
+private final class StoppableFile: ReadOnlyFile {
     private let base: any DiskFile
     private let disk: StoppableDisk
 
@@ -67,12 +52,5 @@ private final class StoppableFile: DiskFile {
         return try base.read(at: offset, upTo: limit, into: &buffer)
     }
 
-    private var refusal: DiskError {
-        DiskError(operation: .write, path: path, errno: .readOnlyFileSystem)
-    }
-
-    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int { throw refusal }
-    func truncate(to size: UInt64) throws(DiskError) { throw refusal }
-    func sync(_ extent: SyncExtent) throws(DiskError) { throw refusal }
     func close() { base.close() }
 }

@@ -3,7 +3,7 @@ import WAL
 
 /// One directory of files that are arrays, to read from. It counts what is read: work and memory
 /// have to be bounded by the size of the files, whatever these hold.
-final class BytesDisk: Disk {
+final class BytesDisk: ReadOnlyDisk {
     /// What the readers have asked for so far.
     struct Use {
         /// Bytes that were handed out.
@@ -24,10 +24,6 @@ final class BytesDisk: Disk {
     func bytes(_ name: String) -> [UInt8] { files[name] ?? [] }
     var names: [String] { files.keys.sorted() }
 
-    private func refused(_ operation: DiskError.Operation, _ path: FilePath) -> DiskError {
-        DiskError(operation: operation, path: path, errno: .readOnlyFileSystem)
-    }
-
     func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
         guard let name = path.lastComponent?.string, let bytes = files[name] else {
             throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
@@ -46,19 +42,7 @@ final class BytesDisk: Disk {
         return File(path: path, bytes: bytes, counter: counter).statusNow
     }
 
-    func makeDirectory(_ path: FilePath) throws(DiskError) { throw refused(.makeDirectory, path) }
-    func rename(_ old: FilePath, to new: FilePath) throws(DiskError) {
-        throw refused(.rename, old)
-    }
-    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
-        throw refused(.link, existing)
-    }
-    func remove(_ path: FilePath) throws(DiskError) { throw refused(.remove, path) }
-    func syncDirectory(_ path: FilePath) throws(DiskError) { throw refused(.syncDirectory, path) }
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { throw refused(.lock, path) }
-    func lockHolder(_ path: FilePath) -> LockHolder? { nil }
-
-    private final class File: DiskFile {
+    private final class File: ReadOnlyFile {
         let path: FilePath
         let bytes: [UInt8]
         let counter: Monitor<Use>
@@ -92,15 +76,6 @@ final class BytesDisk: Disk {
             return count
         }
 
-        func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int {
-            throw DiskError(operation: .write, path: path, errno: .readOnlyFileSystem)
-        }
-        func truncate(to size: UInt64) throws(DiskError) {
-            throw DiskError(operation: .truncate, path: path, errno: .readOnlyFileSystem)
-        }
-        func sync(_ extent: SyncExtent) throws(DiskError) {
-            throw DiskError(operation: .sync, path: path, errno: .readOnlyFileSystem)
-        }
         func close() {}
     }
 }

@@ -40,7 +40,7 @@ enum GoBytes {
 }
 
 /// Files in memory that can only be read, and that count how much of them is.
-final class GoMemoryDisk: Disk {
+final class GoMemoryDisk: ReadOnlyDisk {
     private let files: [FilePath: [UInt8]]
     private let failing: FilePath?
     private let count = Monitor<UInt64>(0)
@@ -67,29 +67,20 @@ final class GoMemoryDisk: Disk {
 
     fileprivate func counted(_ bytes: Int) { count.withLock { $0 += UInt64(bytes) } }
 
-    private func refusal(_ path: FilePath) -> DiskError {
-        DiskError(operation: .open, path: path, errno: .readOnlyFileSystem)
-    }
-
     func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
-        guard case .read = mode, let bytes = files[path] else { throw refusal(path) }
+        guard case .read = mode, let bytes = files[path] else { throw .readOnly(.open, path) }
         return GoMemoryFile(path, bytes, self, fails: path == failing)
     }
 
     func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
-        throw refusal(directory)
+        throw .readOnly(.list, directory)
     }
-    func status(_ path: FilePath) throws(DiskError) -> FileStatus? { throw refusal(path) }
-    func makeDirectory(_ path: FilePath) throws(DiskError) { throw refusal(path) }
-    func rename(_ old: FilePath, to new: FilePath) throws(DiskError) { throw refusal(old) }
-    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) { throw refusal(existing) }
-    func remove(_ path: FilePath) throws(DiskError) { throw refusal(path) }
-    func syncDirectory(_ path: FilePath) throws(DiskError) { throw refusal(path) }
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { throw refusal(path) }
-    func lockHolder(_ path: FilePath) -> LockHolder? { nil }
+    func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
+        throw .readOnly(.status, path)
+    }
 }
 
-private final class GoMemoryFile: DiskFile {
+private final class GoMemoryFile: ReadOnlyFile {
     let path: FilePath
     private let bytes: [UInt8]
     private let disk: GoMemoryDisk
@@ -119,15 +110,6 @@ private final class GoMemoryFile: DiskFile {
         return end - start
     }
 
-    func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int {
-        throw DiskError(operation: .write, path: path, errno: .readOnlyFileSystem)
-    }
-    func truncate(to size: UInt64) throws(DiskError) {
-        throw DiskError(operation: .truncate, path: path, errno: .readOnlyFileSystem)
-    }
-    func sync(_ extent: SyncExtent) throws(DiskError) {
-        throw DiskError(operation: .sync, path: path, errno: .readOnlyFileSystem)
-    }
     func close() {}
 }
 

@@ -78,7 +78,9 @@ private final class PlannedFile: ReadOnlyFile {
             }
             return got
         case .marks(_, let place):
-            return mark(number: within / 38, of: place, from: Int(within % 38), wanted, &buffer)
+            let (number, from) = within.quotientAndRemainder(
+                dividingBy: UInt64(FrameLayout.smallestFrame))
+            return mark(number: number, of: place, from: Int(from), wanted, &buffer)
         case .lost(let ids, let bytes, let place):
             var frame = ByteBuffer(capacity: bytes)
             FrameEncoder.appendLost(ids, frameBytes: bytes, at: place, to: &frame)

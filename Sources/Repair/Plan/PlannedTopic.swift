@@ -31,7 +31,7 @@ struct PlannedTopic: Hashable, Sendable {
 }
 
 /// Shows planned segments to an examination. Reads only.
-private struct PlannedDisk: Disk {
+private struct PlannedDisk: ReadOnlyDisk {
     let topic: PlannedTopic
     let base: any Disk
 
@@ -42,28 +42,10 @@ private struct PlannedDisk: Disk {
         return try content.open(on: base, as: path)
     }
 
-    private func unsupported(_ operation: DiskError.Operation, _ path: FilePath) -> DiskError {
-        DiskError(operation: operation, path: path, errno: .readOnlyFileSystem)
-    }
     func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
-        throw unsupported(.list, directory)
+        throw .readOnly(.list, directory)
     }
     func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
-        throw unsupported(.status, path)
+        throw .readOnly(.status, path)
     }
-    func makeDirectory(_ path: FilePath) throws(DiskError) {
-        throw unsupported(.makeDirectory, path)
-    }
-    func rename(_ old: FilePath, to new: FilePath) throws(DiskError) {
-        throw unsupported(.rename, old)
-    }
-    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
-        throw unsupported(.link, existing)
-    }
-    func remove(_ path: FilePath) throws(DiskError) { throw unsupported(.remove, path) }
-    func syncDirectory(_ path: FilePath) throws(DiskError) {
-        throw unsupported(.syncDirectory, path)
-    }
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { throw unsupported(.lock, path) }
-    func lockHolder(_ path: FilePath) -> LockHolder? { nil }
 }
