@@ -108,7 +108,7 @@ let package = Package(
         .executableTarget(
             name: "toymq-fuzzgen",
             dependencies: [
-                "WAL", "Inspection", "Corpus", "ToolSupport", argumentParser, systemPackage,
+                "WAL", "Corpus", "ToolSupport", argumentParser, systemPackage,
             ],
             swiftSettings: strict),
 
@@ -145,8 +145,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Wire", "Broker", "WAL", "DataDirectory", "JSONText", nioCore, nioPosix, nioHTTP,
-                deque, logging,
+                "Wire", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport", nioCore,
+                nioPosix, nioHTTP, deque, logging,
             ],
             packageAccess: false, swiftSettings: strictLibrary),
         .executableTarget(
@@ -285,8 +285,8 @@ let package = Package(
         .testTarget(
             name: "ToolTests",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "ProcessSupport", "toymq-dump", "toymq-fsck",
-                systemPackage,
+                "WAL", "DataDirectory", "Inspection", "ProcessSupport", "ToolSupport", "toymq-dump",
+                "toymq-fsck", systemPackage,
             ],
             swiftSettings: strict),
     ]

@@ -3,9 +3,6 @@ package import WAL
 
 /// Inspects all that a path stands for.
 package enum Inspection {
-    /// The version of the tools.
-    package static let version = "0.1.0"
-
     /// - Parameters:
     ///   - progress: is told before each topic, with how many there are.
     ///   - isCancelled: is asked before each topic.

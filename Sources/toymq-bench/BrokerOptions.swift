@@ -1,6 +1,5 @@
 import JSONText
 import ArgumentParser
-import Dispatch
 import ToolSupport
 import ToyMQClient
 
@@ -30,19 +29,16 @@ struct BrokerOptions: ParsableArguments {
         }
     }
 
-    private func address() throws -> (host: String, port: Int) {
-        guard let colon = addr.lastIndex(of: ":"),
-            let port = Int(addr[addr.index(after: colon)...]), (1...65_535).contains(port)
-        else { throw ValidationError("--addr: '\(addr)' is not ADDRESS:PORT") }
-        var host = String(addr[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        return (host.isEmpty ? "127.0.0.1" : host, port)
+    private func address() throws -> HostPort {
+        let address = HostPort(addr, ports: 1...65_535, defaultHost: "127.0.0.1")
+        guard let address else { throw ValidationError("--addr: '\(addr)' is not ADDRESS:PORT") }
+        return address
     }
 
     /// Reads the token: for measurements, and not while arguments are checked.
     func clientOptions() throws -> ClientOptions {
-        let (host, port) = try address()
-        var options = ClientOptions(host: host, port: port)
+        let address = try address()
+        var options = ClientOptions(host: address.host, port: address.port)
         options.token = try tokenFile.map {
             try TokenFile.token($0, setting: "--token-file")
         }
@@ -61,20 +57,6 @@ struct BrokerOptions: ParsableArguments {
 
     static func time(of payload: [UInt8]) -> UInt64 {
         payload.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    /// Runs async code and waits on this thread, which may.
-    static func wait<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws -> Value
-    ) throws -> Value {
-        let done = DispatchSemaphore(value: 0)
-        let box = ResultBox<Value>()
-        Task.detached {
-            do { box.set(.success(try await body())) } catch { box.set(.failure(error)) }
-            done.signal()
-        }
-        done.wait()
-        return try box.take()
     }
 }
 
@@ -99,16 +81,6 @@ struct Period: ParsableArguments {
     var nanoseconds: Range<UInt64> {
         let begin = monotonicNanoseconds() + UInt64(warmup * 1e9)
         return begin..<begin + UInt64(seconds * 1e9)
-    }
-}
-
-/// What a task hands to the thread that waits for it; the semaphore orders the two.
-private final class ResultBox<Value: Sendable>: @unchecked Sendable {
-    private var value: Result<Value, any Error>?
-    func set(_ value: Result<Value, any Error>) { self.value = value }
-    func take() throws -> Value {
-        guard let value else { throw BenchError("nothing was measured") }
-        return try value.get()
     }
 }
 

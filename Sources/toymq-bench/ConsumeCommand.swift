@@ -1,5 +1,6 @@
 import ArgumentParser
 import DequeModule
+import ToolSupport
 import ToyMQClient
 
 struct ConsumeCommand: ParsableCommand {
@@ -31,7 +32,7 @@ struct ConsumeCommand: ParsableCommand {
             var options = try broker.clientOptions()
             options.publishWindow = 4096
             let (broker, messages, awaitAcks) = (broker, messages, awaitAcks)
-            let seconds = try BrokerOptions.wait { [options] in
+            let seconds = try waitFor { [options] in
                 try await ToyMQClient.with(options) { client in
                     let backlog = try await Self.fill(client, broker, messages)
                     return try await Self.consume(client, broker, backlog, awaitAcks)

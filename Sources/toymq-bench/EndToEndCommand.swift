@@ -1,4 +1,5 @@
 import ArgumentParser
+import ToolSupport
 import ToyMQClient
 
 struct EndToEndCommand: ParsableCommand {
@@ -25,7 +26,7 @@ struct EndToEndCommand: ParsableCommand {
         try reporting {
             let options = try broker.clientOptions()
             let (broker, window, period) = (broker, window, period.nanoseconds)
-            let latency = try BrokerOptions.wait {
+            let latency = try waitFor {
                 try await ToyMQClient.with(options) { client in
                     try await Self.measure(client, broker, window, period)
                 }

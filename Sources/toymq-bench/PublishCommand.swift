@@ -1,4 +1,5 @@
 import ArgumentParser
+import ToolSupport
 import ToyMQClient
 
 struct PublishCommand: ParsableCommand {
@@ -47,7 +48,7 @@ struct PublishCommand: ParsableCommand {
     private func measure(_ period: Range<UInt64>) throws -> Histogram {
         let options = try broker.clientOptions()
         let (broker, connections, window) = (broker, connections, window)
-        return try BrokerOptions.wait {
+        return try waitFor {
             let first = ToyMQClient(options)
             let clients =
                 [first] + (1..<connections).map { _ in ToyMQClient(options, onThreadOf: first) }

@@ -1,9 +1,5 @@
 import ArgumentParser
-import Glibc
 import ToolSupport
-
-/// The version of this tool; `--version` prints it.
-let toolVersion = "0.1.0"
 
 @main
 struct ToymqBench: ParsableCommand {
@@ -21,7 +17,7 @@ struct ToymqBench: ParsableCommand {
             Exit codes: 0 measured, whether or not a goal was reached; 2 could not measure; 64 \
             usage.
             """,
-        version: toolVersion,
+        version: ToolVersion.current,
         subcommands: [
             WalCommand.self, ScanCommand.self, PublishCommand.self, ConsumeCommand.self,
             EndToEndCommand.self,
@@ -44,16 +40,9 @@ func reporting(_ body: () throws -> Void) throws {
     do {
         try body()
     } catch {
-        printError("toymq-bench: \(error)")
+        ToolVoice("toymq-bench").say("\(error)")
         throw ExitCode(2)
     }
-}
-
-/// Writes a line to standard error.
-func printError(_ line: String) {
-    var bytes = Array(line.utf8)
-    bytes.append(UInt8(ascii: "\n"))
-    _ = write(STDERR_FILENO, bytes, bytes.count)
 }
 
 /// A comma-separated list of whole numbers.

@@ -1,7 +1,7 @@
 import JSONText
 import ArgumentParser
-import Glibc
 import SystemPackage
+import ToolSupport
 import WAL
 
 struct WalCommand: ParsableCommand {
@@ -70,13 +70,13 @@ struct WalCommand: ParsableCommand {
             let measurement = WalMeasurement(
                 directory: work.path, host: host, seconds: seconds, repetitions: repetitions)
             let cases = cases()
-            let isTerminal = isatty(STDERR_FILENO) == 1
+            let isTerminal = StandardStream.error.isTerminal
             var results: [WalResult] = []
             for (number, wal) in cases.enumerated() {
                 if isTerminal {
-                    printError(
+                    StandardStream.error.put(
                         "\(number + 1) of \(cases.count): \(wal.callers) callers, "
-                            + "\(wal.style.rawValue), \(wal.payloadBytes) bytes")
+                            + "\(wal.style.rawValue), \(wal.payloadBytes) bytes\n")
                 }
                 results.append(try measurement.measure(wal, against: &limit))
             }

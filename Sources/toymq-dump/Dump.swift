@@ -1,5 +1,6 @@
 import Inspection
 import SystemPackage
+import ToolSupport
 import WAL
 
 /// Prints logs, goes on past damage, and writes nothing.
@@ -15,7 +16,7 @@ struct Dump {
         do {
             target = try Target.resolve(path, dialect: dialect, topic: topic, on: Storage(disk))
         } catch {
-            StandardError.say("\(error); give another path, or see toymq-dump --help")
+            voice.say("\(error); give another path, or see toymq-dump --help")
             return .failed
         }
         let printer = Printer(
@@ -26,14 +27,14 @@ struct Dump {
         }
         let outcome: Outcome
         if options.follow {
-            Cancellation.listen()
+            Cancellation.listen(secondExits: Outcome.done.rawValue)
             outcome = Follow(target, printer, output, disk).run()
         } else {
             outcome = dump(target, printer)
         }
         printer.flush()
         guard case .failed(let errno)? = output.failure else { return outcome }
-        StandardError.say(
+        voice.say(
             "cannot write standard output: \(errno); make room where it goes to, or send it "
                 + "elsewhere, and run this again")
         return .failed
@@ -52,7 +53,7 @@ struct Dump {
             let report = TopicSurvey(topic, on: Storage(disk)).run(visitor: printer)
             if let error = report.error, !disk.isStopped {
                 printer.flush()
-                StandardError.say(
+                voice.say(
                     "topic \(Printable.text(topic.name)): \(error); what is left of it was not "
                         + "read; make it readable and run this again")
                 failures += 1

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Glibc
 import Inspection
 import SystemPackage
+import ToolSupport
 
 struct DumpCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,7 +16,7 @@ struct DumpCommand: ParsableCommand {
             Exit codes: 0 done; 1 something worse than a remark was found, or not all could be \
             done; 2 could not do it; 64 usage.
             """,
-        version: Inspection.version)
+        version: ToolVersion.current)
 
     @Argument(
         help: ArgumentHelp(
@@ -101,15 +101,12 @@ struct DumpCommand: ParsableCommand {
         options.json = json
         options.stats = stats
         options.follow = follow
-        options.heading = isatty(STDOUT_FILENO) == 1
+        options.heading = StandardStream.output.isTerminal
         return options
     }
 
     private static func time(_ text: String) throws -> UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let nanoseconds = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
-        if let time = TimeArgument.parse(text, now: nanoseconds) { return time }
+        if let time = TimeArgument.parse(text, now: WallClock.nanoseconds) { return time }
         throw ValidationError(
             "'\(text)' is no time: give RFC 3339 (2026-11-23T04:09:00Z), nanoseconds since 1970, "
                 + "or an age (90s, 10m, 2h, 3d).")
@@ -133,18 +130,4 @@ struct DumpOptions {
 }
 
 extension PayloadForm: ExpressibleByArgument {}
-
-/// The values of `--dialect`.
-enum DialectOption: String, ExpressibleByArgument, CaseIterable {
-    case auto
-    case native
-    case go
-
-    var dialect: LogDialect? {
-        switch self {
-        case .auto: nil
-        case .native: .native
-        case .go: .go
-        }
-    }
-}
+extension DialectOption: ExpressibleByArgument {}

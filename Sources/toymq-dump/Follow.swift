@@ -1,6 +1,7 @@
 import Glibc
 import Inspection
 import SystemPackage
+import ToolSupport
 import WAL
 
 /// Keeps its place in a log that grows.
@@ -39,7 +40,7 @@ struct Follow {
             } catch {
                 if isOver { break }
                 printer.flush()
-                StandardError.say(
+                voice.say(
                     "topic \(Printable.text(topic.name)): \(error); make it readable and run "
                         + "this again")
                 return printer.shown == 0 ? .failed : .incomplete
@@ -80,7 +81,7 @@ struct Follow {
                 } catch {
                     if isOver { return end }
                     printer.flush()
-                    StandardError.say("\(error); make it readable and run this again")
+                    voice.say("\(error); make it readable and run this again")
                     return .incomplete
                 }
                 if isOver { return end }

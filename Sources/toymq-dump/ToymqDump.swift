@@ -23,11 +23,5 @@ enum Outcome: Int32, Comparable {
     static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// Standard error: for people, and the only place for what went wrong.
-enum StandardError {
-    static func say(_ text: String) {
-        let bytes = Array("toymq-dump: \(text)\n".utf8)
-        // Where nobody listens there is nothing left to do about it.
-        _ = write(STDERR_FILENO, bytes, bytes.count)
-    }
-}
+/// Standard error.
+let voice = ToolVoice("toymq-dump")

@@ -3,7 +3,6 @@ import DataDirectory
 import Glibc
 import Inspection
 import Repair
-import Synchronization
 import SystemPackage
 import ToolSupport
 import WAL
@@ -14,6 +13,8 @@ import WAL
 enum ToymqFsck {
     static func main() {
         StandardStreams.occupy(exitCode: ExitBits.operational.rawValue)
+        // A closed pipe is an error to be seen at the write, not a reason to die.
+        signal(SIGPIPE, SIG_IGN)
         do {
             var command = try FsckCommand.parseAsRoot()
             try command.run()
@@ -23,8 +24,8 @@ enum ToymqFsck {
             let isUsage = code == .validationFailure
             let text = FsckCommand.fullMessage(for: error)
             if !text.isEmpty {
-                StandardStream(isUsage || !code.isSuccess ? .standardError : .standardOutput)
-                    .put(text + "\n")
+                let stream: StandardStream = isUsage || !code.isSuccess ? .error : .output
+                stream.put(text + "\n")
             }
             Glibc.exit(isUsage ? ExitBits.usage.rawValue : code.rawValue)
         }
@@ -48,7 +49,7 @@ struct FsckCommand: ParsableCommand {
             8 operational error, 16 usage, 32 cancelled, 64 messages that were known durable are \
             lost.
             """,
-        version: Inspection.version)
+        version: ToolVersion.current)
 
     @Argument(help: "A data directory, a topic directory, or a segment file.")
     var path: String?
@@ -101,73 +102,92 @@ struct FsckCommand: ParsableCommand {
     }
 
     func run() throws {
-        Cancellation.listen()
+        Cancellation.listen(secondExits: ExitBits.cancelled.rawValue)
         var bits = try undo.map(putBack) ?? work()
         if Cancellation.isRequested { bits.insert(.cancelled) }
         if !bits.isEmpty { throw ExitCode(bits.rawValue) }
     }
 
-    private static let errors = StandardStream(.standardError)
+    private static let voice = ToolVoice("toymq-fsck")
 
     private static func failed(_ text: String) -> ExitCode {
-        errors.put("toymq-fsck: \(text)\n")
+        voice.say(text)
         return ExitCode(ExitBits.operational.rawValue)
     }
 
     private func work() throws -> ExitBits {
-        let target: Target
+        let target = try resolve()
+        if let reportFile { try refuse(reportFile, in: target) }
+        // Drawn from the files as they are before anything is changed.
+        var pictures = ReportPictures()
+        if reportFile != nil { pictures = ReportPictures(of: target, on: .local) }
+        let outcome = carryOut(target)
+        show(outcome.report)
+        tell(outcome)
+        var bits = outcome.bits
+        if let reportFile, !write(reportFile, outcome, pictures) { bits.insert(.operational) }
+        return bits
+    }
+
+    private func resolve() throws -> Target {
         do {
-            target = try Target.resolve(
+            return try Target.resolve(
                 FilePath(path ?? "."), dialect: dialect.dialect, topic: topic, on: .local)
         } catch {
             if json, case .io(let cause) = error { showUnreadable(cause) }
             throw FsckCommand.failed("\(error)")
         }
-        if let reportFile { try refuse(reportFile, in: target) }
-        let showsProgress = isatty(STDERR_FILENO) == 1
-        let verb = preen || `repair` ? "repairing" : "checking"
+    }
+
+    /// Checks or repairs, and says at a terminal how far it has come.
+    private func carryOut(_ target: Target) -> Repair.Outcome {
+        let showsProgress = StandardStream.error.isTerminal
+        let isRepair = preen || `repair`
+        let verb = isRepair ? "repairing" : "checking"
         let progress = { (topic: String, number: Int, count: Int) in
             if showsProgress {
-                FsckCommand.errors.put("\r\u{1b}[K\(verb) \(number)/\(count) \(topic)")
+                StandardStream.error.put("\r\u{1b}[K\(verb) \(number)/\(count) \(topic)")
             }
         }
-        // Drawn from the files as they are before anything is changed.
-        var pictures = ReportPictures()
-        if reportFile != nil { pictures = ReportPictures(of: target, on: .local) }
-        var outcome: Repair.Outcome
-        let work = Repair(target, mode: preen ? .preen : .all, on: .local, now: FsckCommand.now)
+        defer { if showsProgress { StandardStream.error.put("\r\u{1b}[K") } }
         let isCancelled = { Cancellation.isRequested }
-        if preen || `repair` {
-            outcome = work.run(isCancelled: isCancelled, progress: progress)
-        } else {
-            outcome = work.check(isCancelled: isCancelled, progress: progress)
-        }
-        if showsProgress { FsckCommand.errors.put("\r\u{1b}[K") }
-        show(outcome.report)
+        let work = Repair(
+            target, mode: preen ? .preen : .all, on: .local, now: WallClock.nanoseconds)
+        return isRepair
+            ? work.run(isCancelled: isCancelled, progress: progress)
+            : work.check(isCancelled: isCancelled, progress: progress)
+    }
+
+    /// What the report has no place for.
+    private func tell(_ outcome: Repair.Outcome) {
         for problem in outcome.problems {
-            FsckCommand.errors.put("toymq-fsck: topic \(problem.topic): \(problem.error)\n")
+            FsckCommand.voice.say("topic \(problem.topic): \(problem.error)")
         }
         for topic in outcome.report.topics where outcome.problems.isEmpty {
             if let error = topic.errorText {
-                FsckCommand.errors.put(
-                    "toymq-fsck: topic \(topic.topic): \(error); nothing was decided\n")
+                FsckCommand.voice.say("topic \(topic.topic): \(error); nothing was decided")
             }
         }
         if let kept = outcome.keptIn, !json {
-            FsckCommand.errors.put(
-                "toymq-fsck: the old files are in \(kept); toymq-fsck --undo \(kept) puts them back\n"
-            )
+            FsckCommand.voice.say(
+                "the old files are in \(kept); toymq-fsck --undo \(kept) puts them back")
         }
-        if let reportFile {
-            let page = ReportHTML.render(outcome.report, pictures, now: FsckCommand.now)
-            do {
-                try reportFile.write(page)
-            } catch {
-                FsckCommand.errors.put("toymq-fsck: the report was not written: \(error)\n")
-                outcome.bits.insert(.operational)
-            }
+    }
+
+    /// Whether the page could be written.
+    private func write(
+        _ file: ReportFile, _ outcome: Repair.Outcome, _ pictures: ReportPictures
+    ) -> Bool {
+        let page = ReportHTML.render(
+            outcome.report, pictures, keptIn: outcome.keptIn, version: ToolVersion.current,
+            now: WallClock.nanoseconds)
+        do {
+            try file.write(page)
+            return true
+        } catch {
+            FsckCommand.voice.say("the report was not written: \(error)")
+            return false
         }
-        return outcome.bits
     }
 
     private var reportFile: ReportFile? { report.map { ReportFile($0) } }
@@ -179,9 +199,9 @@ struct FsckCommand: ParsableCommand {
             belongs = try file.belongs(to: target)
         } catch { throw FsckCommand.failed("\(error)") }
         guard belongs else { return }
-        FsckCommand.errors.put(
-            "toymq-fsck: --report: \(file.path) is, or would be, a file of the data that is "
-                + "checked; name one elsewhere\n")
+        FsckCommand.voice.say(
+            "--report: \(file.path) is, or would be, a file of the data that is checked; name one "
+                + "elsewhere")
         throw ExitCode(ExitBits.usage.rawValue)
     }
 
@@ -196,7 +216,7 @@ struct FsckCommand: ParsableCommand {
     }
 
     private func show(_ report: InspectionReport) {
-        let output = StandardStream(.standardOutput)
+        let output = StandardStream.output
         if json {
             output.put(ReportJSON.render(report))
         } else {
@@ -212,63 +232,6 @@ struct FsckCommand: ParsableCommand {
         show(report)
         return report.actions.isEmpty ? [] : .corrected
     }
-
-    /// Nanoseconds since 1970.
-    private static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
 }
 
-/// The values of `--dialect`.
-enum DialectOption: String, ExpressibleByArgument, CaseIterable {
-    case auto
-    case native
-    case go
-
-    var dialect: LogDialect? {
-        switch self {
-        case .auto: nil
-        case .native: .native
-        case .go: .go
-        }
-    }
-}
-
-/// SIGINT and SIGTERM end the check after the topic at hand; a second one ends it at once.
-enum Cancellation {
-    private static let requested = Atomic(false)
-
-    static var isRequested: Bool { requested.load(ordering: .relaxed) }
-
-    static func listen() {
-        // Whoever started this process may have blocked them, and masks are inherited.
-        var mask = sigset_t()
-        sigemptyset(&mask)
-        sigaddset(&mask, SIGINT)
-        sigaddset(&mask, SIGTERM)
-        pthread_sigmask(SIG_UNBLOCK, &mask, nil)
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                if Cancellation.isRequested { _exit(ExitBits.cancelled.rawValue) }
-                Cancellation.requested.store(true, ordering: .relaxed)
-            }
-        }
-    }
-}
-
-/// Standard output or standard error, written in full; where nobody listens, quietly not.
-struct StandardStream {
-    private let descriptor: FileDescriptor
-
-    init(_ descriptor: FileDescriptor) {
-        self.descriptor = descriptor
-        // A closed pipe is an error to be seen at the write, not a reason to die.
-        signal(SIGPIPE, SIG_IGN)
-    }
-
-    func put(_ text: String) { put(Array(text.utf8)) }
-
-    func put(_ bytes: [UInt8]) { _ = try? descriptor.writeAll(bytes) }
-}
+extension DialectOption: ExpressibleByArgument {}

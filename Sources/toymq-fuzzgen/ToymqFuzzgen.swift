@@ -1,7 +1,5 @@
 import ArgumentParser
 import Corpus
-import Glibc
-import Inspection
 import SystemPackage
 import ToolSupport
 import WAL
@@ -20,7 +18,7 @@ struct ToymqFuzzgen: ParsableCommand {
 
             Exit codes: 0 done; 2 could not do it; 64 usage.
             """,
-        version: Inspection.version)
+        version: ToolVersion.current)
 
     @Argument(
         help: ArgumentHelp("A directory that is empty or not there.", valueName: "out"),
@@ -50,8 +48,7 @@ struct ToymqFuzzgen: ParsableCommand {
         do {
             try CorpusWriter(FilePath(out), seed: seed, count: count, on: .local).run()
         } catch {
-            let text = Array("toymq-fuzzgen: \(error)\n".utf8)
-            _ = write(STDERR_FILENO, text, text.count)
+            ToolVoice("toymq-fuzzgen").say("\(error)")
             throw ExitCode(2)
         }
     }

@@ -1,6 +1,7 @@
 import Glibc
 import JSONText
 import Logging
+import ToolSupport
 
 /// How log lines look.
 enum LogFormat: String, CaseIterable, Sendable {
@@ -43,10 +44,10 @@ struct LineLogHandler: LogHandler {
 
     /// RFC 3339 in UTC with milliseconds.
     private static func time() -> String {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = WallClock.nanoseconds
+        var seconds = time_t(now / 1_000_000_000)
         var parts = tm()
-        gmtime_r(&now.tv_sec, &parts)
+        gmtime_r(&seconds, &parts)
         func padded(_ number: Int, _ digits: Int) -> String {
             let text = String(number)
             return String(repeating: "0", count: max(0, digits - text.count)) + text
@@ -56,27 +57,12 @@ struct LineLogHandler: LogHandler {
             + "-\(padded(Int(parts.tm_mday), 2))"
         let time =
             "\(padded(Int(parts.tm_hour), 2)):\(padded(Int(parts.tm_min), 2))"
-            + ":\(padded(Int(parts.tm_sec), 2)).\(padded(now.tv_nsec / 1_000_000, 3))"
+            + ":\(padded(Int(parts.tm_sec), 2)).\(padded(Int(now / 1_000_000 % 1000), 3))"
         return "\(date)T\(time)Z"
     }
 
     /// One line, whatever the text holds.
     private static func clean(_ text: String) -> String {
         String(text.map { $0.isNewline ? " " : $0 })
-    }
-}
-
-/// Standard output and error, unbuffered.
-enum StandardStream: Int32 {
-    case output = 1
-    case error = 2
-
-    func put(_ text: String) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { write(rawValue, $0.baseAddress, $0.count) }
-            if written > 0 { rest = rest.dropFirst(written) }
-            if written < 0, errno != EINTR { return }
-        }
     }
 }

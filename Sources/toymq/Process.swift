@@ -5,6 +5,7 @@ import Logging
 import Server
 import Synchronization
 import SystemPackage
+import ToolSupport
 import WAL
 
 /// The life of the program: start, serve, stop. The main thread waits for signals from the beginning

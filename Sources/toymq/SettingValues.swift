@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import SystemPackage
+import ToolSupport
 
 /// A value that was given for a setting.
 struct Setting {
@@ -171,16 +172,13 @@ struct SettingValues {
     /// `127.0.0.1:6789`, `[::1]:6789`
     func address(
         _ name: String, _ flag: String?
-    ) throws(SettingsError) -> (host: String, port: Int)? {
+    ) throws(SettingsError) -> HostPort? {
         guard let setting = given(name, flag) else { return nil }
-        let text = setting.text
-        guard let colon = text.lastIndex(of: ":"),
-            let port = Int(text[text.index(after: colon)...]),
-            (0...65_535).contains(port)
-        else { throw setting.isNot("not ADDRESS:PORT, such as 127.0.0.1:6789") }
-        var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        return (host.isEmpty ? "0.0.0.0" : host, port)
+        let address = HostPort(setting.text, ports: 0...65_535, defaultHost: "0.0.0.0")
+        guard let address else {
+            throw setting.isNot("not ADDRESS:PORT, such as 127.0.0.1:6789")
+        }
+        return address
     }
 
     /// What an address was given with, or may be.

@@ -1,5 +1,6 @@
 import JSONText
 import ArgumentParser
+import ToolSupport
 import ToyMQClient
 
 struct AckCommand: ParsableCommand {
@@ -52,7 +53,7 @@ struct AckCommand: ParsableCommand {
             }
             if work.isDone { return .done }
             let subscription = try client.subscribe(to: topic, as: consumer)
-            defer { try? waitFor { await subscription.close() } }
+            defer { waitFor { await subscription.close() } }
             let counter = Counter("acknowledged")
             defer { counter.clear() }
             var held: Delivery?
@@ -78,7 +79,7 @@ struct AckCommand: ParsableCommand {
                 let isAll = known.unacknowledged == UInt64(work.held.count)
                 if !work.isDone, isAll, let held, try isOurs(held) { work.isDoneButHeld() }
             }
-            for line in work.left { StandardError.say("\(line) within \(timeout) s") }
+            for line in work.left { voice.say("\(line) within \(timeout) s") }
             return work.isDone ? .done : work.count == 0 ? .failed : .incomplete
         }
     }

@@ -1,9 +1,9 @@
 import JSONText
 import ArgumentParser
 import DataDirectory
-import Glibc
 import GoImport
 import SystemPackage
+import ToolSupport
 import WAL
 
 struct ImportCommand: ParsableCommand {
@@ -63,12 +63,12 @@ struct ImportCommand: ParsableCommand {
             bar.clear()
         } catch {
             bar.clear()
-            StandardError.say("\(error)")
+            voice.say("\(error)")
             return try Outcome.failed.exit(
                 printing: json
                     ? JSON.object(head + [("error", .string("\(error)"))]).text : nil)
         }
-        for issue in report.issues where !issue.isRemark { StandardError.say("\(issue)") }
+        for issue in report.issues where !issue.isRemark { voice.say("\(issue)") }
         let outcome = report.isComplete ? Outcome.done : .incomplete
         try outcome.exit(printing: json ? document(report).text : text(report))
     }
@@ -127,24 +127,20 @@ struct ImportCommand: ParsableCommand {
 /// How far an import has come: one line of a terminal, written over again and again.
 private final class ProgressLine {
     private var isShown = false
-    private var nextTime: UInt64 = 0
+    private var nextTime = ContinuousClock.now
 
     func show(_ progress: ImportProgress) {
-        guard StandardError.isTerminal else { return }
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        let now = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
-        guard now >= nextTime else { return }
-        nextTime = now + 200
+        guard StandardStream.error.isTerminal, ContinuousClock.now >= nextTime else { return }
+        nextTime = .now + .milliseconds(200)
         isShown = true
         let percent = progress.totalBytes == 0 ? 100 : progress.bytes * 100 / progress.totalBytes
-        StandardError.put(
+        StandardStream.error.put(
             "\r\u{1b}[K\(progress.topic): \(progress.bytes >> 20) of "
                 + "\(progress.totalBytes >> 20) MiB, \(percent) %")
     }
 
     func clear() {
-        if isShown { StandardError.put("\r\u{1b}[K") }
+        if isShown { StandardStream.error.put("\r\u{1b}[K") }
         isShown = false
     }
 }

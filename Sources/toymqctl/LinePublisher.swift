@@ -1,4 +1,5 @@
 import JSONText
+import ToolSupport
 import ToyMQClient
 
 /// Publishes one message after the other, and tells of each in the same order.
@@ -88,7 +89,7 @@ final class LinePublisher {
             try StandardOutput.line(text)
         } catch {
             counter.clear()
-            StandardError.say("\(error); nothing more is published")
+            voice.say("\(error); nothing more is published")
             (isMute, isOver) = (true, true)
         }
     }
@@ -105,14 +106,14 @@ final class LinePublisher {
 
     private func failed(_ number: Int, _ reason: String) {
         counter.clear()
-        StandardError.say("message \(number + 1): \(reason)")
+        voice.say("message \(number + 1): \(reason)")
     }
 
     /// How it ended; `hasMore` tells whether the input holds messages that were not taken.
     func finish(hasMore: Bool) -> Outcome {
         counter.clear()
         if hasMore || hasLeft {
-            StandardError.say("messages from \(number + 1) on were not sent")
+            voice.say("messages from \(number + 1) on were not sent")
         }
         let isWhole = published == number && !isOver && !hasMore
         return isWhole ? .done : published == 0 ? .failed : .incomplete

@@ -3,6 +3,7 @@ import ArgumentParser
 import DataDirectory
 import Glibc
 import SystemPackage
+import ToolSupport
 import WAL
 
 struct OpenCommand: ParsableCommand {
@@ -51,11 +52,11 @@ struct OpenCommand: ParsableCommand {
             results = topics.map { OpenResult.open($0, in: layout, host: host) }
         } catch {
             let text = "\(error)"
-            StandardError.say(text)
+            voice.say(text)
             return try Outcome.failed.exit(
                 printing: json ? JSON.object(head + [("error", .string(text))]).text : nil)
         }
-        for result in results { if let problem = result.problem { StandardError.say(problem) } }
+        for result in results { if let problem = result.problem { voice.say(problem) } }
         let text =
             if json {
                 JSON.object(head + [("topics", .array(results.map(\.json)))]).text
@@ -74,17 +75,12 @@ struct OpenCommand: ParsableCommand {
     private func topics(_ layout: DataLayout) throws -> [TopicName] {
         let all = try layout.topics().topics
         if all.isEmpty, access(layout.topicsDirectory.string, F_OK) != 0 {
-            throw Refusal("\(layout.root) is not a data directory: it has no topics/")
+            throw InputError("\(layout.root) is not a data directory: it has no topics/")
         }
         guard let name = try topicName() else { return all }
         guard all.contains(name) else {
-            throw Refusal("there is no topic \(name) in \(layout.topicsDirectory)")
+            throw InputError("there is no topic \(name) in \(layout.topicsDirectory)")
         }
         return [name]
-    }
-
-    private struct Refusal: Error, CustomStringConvertible {
-        let description: String
-        init(_ description: String) { self.description = description }
     }
 }

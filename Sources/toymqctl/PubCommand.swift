@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import ToolSupport
 import ToyMQClient
 
 struct PubCommand: ParsableCommand {
@@ -106,7 +106,7 @@ struct PubCommand: ParsableCommand {
                 }
             } catch {
                 // What was published before stays published.
-                StandardError.say("\(error)")
+                voice.say("\(error)")
                 return publisher.finish(hasMore: true)
             }
             return publisher.finish(hasMore: publisher.isOver && input.hasMore)

@@ -1,4 +1,5 @@
 import Glibc
+import ToolSupport
 
 /// Standard output takes nothing more; one line for people.
 struct OutputError: Error, CustomStringConvertible {
@@ -19,19 +20,8 @@ struct OutputError: Error, CustomStringConvertible {
 
 /// Standard output: whole lines, and word of what it did not take.
 enum StandardOutput {
-    static let isTerminal = isatty(STDOUT_FILENO) == 1
-
     static func put(_ bytes: [UInt8]) throws(OutputError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-            if count < 0 {
-                let number = errno
-                if number == EINTR { continue }
-                throw OutputError(number)
-            }
-            rest = rest.dropFirst(count)
-        }
+        if let number = StandardStream.output.put(bytes) { throw OutputError(number) }
     }
 
     static func line(_ text: String) throws(OutputError) { try put(Array((text + "\n").utf8)) }

@@ -1,5 +1,7 @@
-import JSONText
 import ArgumentParser
+import Foundation
+import JSONText
+import ToolSupport
 import ToyMQClient
 
 struct SubCommand: ParsableCommand {
@@ -55,7 +57,7 @@ struct SubCommand: ParsableCommand {
     func run() throws {
         try remote.withClient(adjust: { $0.deliveryWindow = window }) { client in
             let subscription = try client.subscribe(to: topic, as: consumer)
-            defer { try? waitFor { await subscription.close() } }
+            defer { waitFor { await subscription.close() } }
             let counter = Counter("received")
             defer { counter.clear() }
             var received = 0
@@ -66,13 +68,13 @@ struct SubCommand: ParsableCommand {
                     // The timeout is for messages; a subscription may take as long as --attempts do.
                     silences += 1
                     if silences < remote.attempts { continue }
-                    StandardError.say("the broker answers, and has no subscription to \(topic)")
+                    voice.say("the broker answers, and has no subscription to \(topic)")
                     return .failed
                 }
                 let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
                 try StandardOutput.put(text + [UInt8(ascii: "\n")])
                 received += 1
-                if !StandardOutput.isTerminal { counter.show(received) }
+                if !StandardStream.output.isTerminal { counter.show(received) }
                 if noAck { continue }
                 if received == count {
                     try waitFor { () async throws(ClientError) in _ = try await delivery.ack() }
@@ -134,23 +136,6 @@ enum DeliveryJSON {
     /// As text if it is UTF-8; else in base64, under a name that says so.
     private static func bytes(_ name: String, _ bytes: [UInt8]) -> (String, JSON) {
         if let text = String(validating: bytes, as: UTF8.self) { return (name, .string(text)) }
-        return ("\(name)_base64", .string(base64(bytes)))
-    }
-
-    private static func base64(_ bytes: [UInt8]) -> String {
-        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var number = 0
-            for byte in group { number = number << 8 | Int(byte) }
-            number <<= 8 * (3 - group.count)
-            for index in 0..<4 {
-                let isThere = index <= group.count
-                text.append(
-                    isThere ? letters[number >> (18 - 6 * index) & 63] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
+        return ("\(name)_base64", .string(Data(bytes).base64EncodedString()))
     }
 }

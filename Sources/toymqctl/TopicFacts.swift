@@ -1,4 +1,5 @@
 import Foundation
+import ToolSupport
 import ToyMQClient
 
 /// What the broker says of a topic.

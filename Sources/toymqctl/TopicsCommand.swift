@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ToolSupport
 import ToyMQClient
 
 struct TopicsCommand: ParsableCommand {
@@ -23,7 +24,7 @@ struct TopicsCommand: ParsableCommand {
             let topics = try TopicFacts.all(client)
             for topic in topics {
                 try StandardOutput.line(json ? topic.json : topic.text)
-                if !topic.isOpen { StandardError.say("topic \(topic.name) is \(topic.trouble)") }
+                if !topic.isOpen { voice.say("topic \(topic.name) is \(topic.trouble)") }
             }
             return topics.allSatisfy(\.isOpen) ? .done : .incomplete
         }

@@ -3,9 +3,6 @@ import Glibc
 import SystemPackage
 import ToolSupport
 
-/// The version of this tool; `--version` prints it.
-let toolVersion = "0.1.0"
-
 @main
 struct Toymqctl: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,7 +12,7 @@ struct Toymqctl: ParsableCommand {
             Exit codes: 0 done; 1 something worse than a remark was found, or not all could be \
             done; 2 could not do it; 64 usage. What is to be done next stands on standard error.
             """,
-        version: toolVersion,
+        version: ToolVersion.current,
         subcommands: [
             PubCommand.self, SubCommand.self, AckCommand.self, TopicsCommand.self, InfoCommand.self,
             ImportCommand.self, OpenCommand.self,
@@ -47,7 +44,7 @@ enum Outcome: Int32, Comparable {
         do throws(OutputError) {
             if let text { try StandardOutput.line(text) }
         } catch {
-            StandardError.say("\(error)")
+            voice.say("\(error)")
             outcome = max(outcome, .incomplete)
         }
         try outcome.exit()
@@ -59,19 +56,8 @@ enum Outcome: Int32, Comparable {
     }
 }
 
-/// Standard error: for people, and the only place for what went wrong.
-enum StandardError {
-    static let isTerminal = isatty(STDERR_FILENO) == 1
-
-    /// Writes a line with the tool's name in front.
-    static func say(_ text: String) { put("toymqctl: \(text)\n") }
-
-    static func put(_ text: String) {
-        let bytes = Array(text.utf8)
-        // Where nobody listens there is nothing left to do about it.
-        _ = write(STDERR_FILENO, bytes, bytes.count)
-    }
-}
+/// Standard error.
+let voice = ToolVoice("toymqctl")
 
 /// The path with a name of its own at the end: `.` and `..` have none, and a topic takes its name
 /// from its folder.

@@ -79,6 +79,25 @@ import Testing
         #expect(try Data(contentsOf: folder.url.appendingPathComponent("page.html.tmp")) == mine)
     }
 
+    @Test func itNamesTheFolderThatUndoesTheRepair() throws {
+        // Names as a repair makes them, above the data.
+        let inner = folder.url.appendingPathComponent("lost+found/1/topics/data")
+        try FileManager.default.createDirectory(
+            at: inner.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.copyItem(at: data, to: inner)
+        let log = inner.appendingPathComponent("topics/t/segment.log")
+        var bytes = try Data(contentsOf: log)
+        bytes[bytes.count - 40] ^= 1
+        try bytes.write(to: log)
+        let page = folder.url.appendingPathComponent("page.html")
+        let repair = try run([inner.path, "--repair", "--report", page.path])
+        #expect(repair.exit() & 1 == 1)
+        let words = repair.error.split(separator: " ").map(String.init)
+        let undo = try #require(words.firstIndex(of: "--undo"))
+        let text = try String(contentsOf: page, encoding: .utf8)
+        #expect(text.contains("toymq-fsck --undo \(words[undo + 1])</pre>"), "\(repair.error)")
+    }
+
     @Test func besideOneFileThatWasNamedThereIsRoom() throws {
         let alone = folder.url.appendingPathComponent("copy.log")
         try FileManager.default.copyItem(at: segment, to: alone)

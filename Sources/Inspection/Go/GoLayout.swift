@@ -161,6 +161,22 @@ package enum LogDialect: String, Hashable, Sendable {
     case go
 }
 
+/// The values of `--dialect`.
+package enum DialectOption: String, CaseIterable, Sendable {
+    case auto
+    case native
+    case go
+
+    /// Nil where the files are to tell.
+    package var dialect: LogDialect? {
+        switch self {
+        case .auto: nil
+        case .native: .native
+        case .go: .go
+        }
+    }
+}
+
 extension GoLayout {
     /// Which program wrote a segment, told by its first frame or, where that is not whole, by its
     /// name; nil if neither tells. `first` are its first bytes, the first frame at least.

@@ -1,4 +1,5 @@
 package import Inspection
+package import SystemPackage
 internal import WAL
 
 /// The report as one self-contained page: a picture of each segment to scale, what was found with
@@ -7,9 +8,13 @@ package enum ReportHTML {
     /// So many findings of a topic are listed; how many more there are is said.
     private static let findingLimit = 500
 
-    /// - Parameter now: nanoseconds since 1970.
+    /// - Parameters:
+    ///   - kept: where a repair has set the old files aside; nil if it has not.
+    ///   - version: that of the tool.
+    ///   - now: nanoseconds since 1970.
     package static func render(
-        _ report: InspectionReport, _ pictures: ReportPictures, now: UInt64
+        _ report: InspectionReport, _ pictures: ReportPictures, keptIn kept: FilePath?,
+        version: String, now: UInt64
     ) -> [UInt8] {
         var page = HTMLText()
         page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
@@ -17,8 +22,8 @@ package enum ReportHTML {
         page.raw("<title>")
         page.text("\(report.verdict.rawValue): \(report.path)")
         page.raw("</title><style>\(ReportStyle.sheet)</style></head><body><main>")
-        head(report, now, &page)
-        next(report, &page)
+        head(report, "toymq-fsck \(version), \(TimestampText.string(now))", &page)
+        next(report, kept, &page)
         legend(&page)
         for topic in report.topics { self.topic(topic, pictures, &page) }
         for finding in report.findings {
@@ -31,7 +36,7 @@ package enum ReportHTML {
     // MARK: The top
 
     private static func head(
-        _ report: InspectionReport, _ now: UInt64, _ page: inout HTMLText
+        _ report: InspectionReport, _ origin: String, _ page: inout HTMLText
     ) {
         page.raw("<header><h1>")
         page.text(report.path)
@@ -43,7 +48,7 @@ package enum ReportHTML {
         page.element(
             "p", "note",
             "\(topics) \(topics == 1 ? "topic" : "topics"), \(bad) with findings worse than a "
-                + "remark. toymq-fsck \(Inspection.version), \(TimestampText.string(now)).")
+                + "remark. \(origin).")
         page.raw("</header>")
     }
 
@@ -59,7 +64,9 @@ package enum ReportHTML {
         page.element("span", "badge \(tone)", text)
     }
 
-    private static func next(_ report: InspectionReport, _ page: inout HTMLText) {
+    private static func next(
+        _ report: InspectionReport, _ kept: FilePath?, _ page: inout HTMLText
+    ) {
         page.raw("<section class=\"card\"><h2>What to do next</h2>")
         if report.actions.isEmpty {
             for (text, command) in advice(report) {
@@ -67,7 +74,7 @@ package enum ReportHTML {
                 if let command { page.element("pre", "command", command) }
             }
         } else {
-            done(report.actions, &page)
+            done(report.actions, kept, &page)
         }
         page.raw("</section>")
     }
@@ -115,7 +122,9 @@ package enum ReportHTML {
         }
     }
 
-    private static func done(_ actions: [ReportAction], _ page: inout HTMLText) {
+    private static func done(
+        _ actions: [ReportAction], _ kept: FilePath?, _ page: inout HTMLText
+    ) {
         page.element("p", "", "This was done, and what follows is what was found before it:")
         page.raw("<ul>")
         for action in actions {
@@ -131,11 +140,9 @@ package enum ReportHTML {
             page.raw("</li>")
         }
         page.raw("</ul>")
-        guard let kept = actions.lazy.compactMap(\.kept).first,
-            let end = kept.range(ofText: "/topics/", behind: "/lost+found/")
-        else { return }
+        guard let kept else { return }
         page.element("p", "", "It can be undone as long as nothing else has been written:")
-        page.element("pre", "command", "toymq-fsck --undo \(quoted(String(kept[..<end])))")
+        page.element("pre", "command", "toymq-fsck --undo \(quoted(kept.string))")
     }
 
     /// A word for a shell.
@@ -257,19 +264,5 @@ package enum ReportHTML {
             HexDump.render(excerpt, finding, &page)
         }
         page.raw("</article>")
-    }
-}
-
-extension String {
-    /// Where `text` begins the last time behind `other`.
-    fileprivate func range(ofText text: String, behind other: String) -> String.Index? {
-        var from = startIndex
-        var seen = false
-        while from < endIndex {
-            if self[from...].hasPrefix(other) { seen = true }
-            if seen, self[from...].hasPrefix(text) { return from }
-            from = index(after: from)
-        }
-        return nil
     }
 }

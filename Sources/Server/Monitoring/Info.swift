@@ -1,11 +1,12 @@
 import Broker
 import DataDirectory
 import JSONText
+import ToolSupport
 import Wire
 
 extension Service {
     /// The version that INFO, metrics and `--version` tell.
-    static let version = "0.1.0"
+    static let version = ToolVersion.current
     /// The answer to INFO stays within the limit of a line.
     private static let bytes = WireLimits.lineBytes - 512
     /// No line has room for more: the shortest entry has over 100 bytes.
