@@ -24,6 +24,7 @@ let nioConcurrency: Target.Dependency =
     .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -139,7 +140,7 @@ let package = Package(
         .target(name: "Wire", packageAccess: false, swiftSettings: strictLibrary),
         // Its rules: topics, consumers, deliveries. No sockets.
         .target(
-            name: "Broker", dependencies: ["WAL", "DataDirectory", deque, systemPackage],
+            name: "Broker", dependencies: ["WAL", "DataDirectory", deque, heap, systemPackage],
             packageAccess: false, swiftSettings: strictLibrary),
         // Connections. The only target of the broker that knows NIO.
         .target(

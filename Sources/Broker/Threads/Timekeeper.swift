@@ -1,14 +1,19 @@
+internal import HeapModule
+
 /// Runs short work at a time: one thread, the earliest deadline first. The work must not block; what
 /// does is handed to a pool.
 final class Timekeeper: Sendable {
-    private struct Entry {
+    /// Entries are compared by their deadlines alone.
+    private struct Entry: Comparable {
         let deadline: UInt64
         let work: @Sendable () -> Void
+
+        static func < (a: Entry, b: Entry) -> Bool { a.deadline < b.deadline }
+        static func == (a: Entry, b: Entry) -> Bool { a.deadline == b.deadline }
     }
 
     private struct State {
-        /// A binary heap by deadline.
-        var heap: [Entry] = []
+        var entries = Heap<Entry>()
         var isStopping = false
     }
 
@@ -26,8 +31,8 @@ final class Timekeeper: Sendable {
     /// Runs `work` soon after `deadline` (monotonic nanoseconds), unless it is shut down before.
     func at(_ deadline: UInt64, _ work: @escaping @Sendable () -> Void) {
         let isFirst = state.withLock { state in
-            Timekeeper.insert(Entry(deadline: deadline, work: work), &state.heap)
-            return state.heap[0].deadline == deadline
+            state.entries.insert(Entry(deadline: deadline, work: work))
+            return state.entries.min?.deadline == deadline
         }
         if isFirst { state.signal() }
     }
@@ -36,7 +41,7 @@ final class Timekeeper: Sendable {
     func shutdown() {
         state.withLock { state in
             state.isStopping = true
-            state.heap = []
+            state.entries = Heap()
         }
         state.broadcast()
         thread.join()
@@ -45,39 +50,14 @@ final class Timekeeper: Sendable {
     private static func next(_ state: Monitor<State>) -> (@Sendable () -> Void)? {
         while true {
             let work = state.wait(
-                deadline: { $0.heap.first?.deadline },
+                deadline: { $0.entries.min?.deadline },
                 until: { state -> (@Sendable () -> Void)?? in
                     if state.isStopping { return .some(nil) }
-                    guard let first = state.heap.first, first.deadline <= MonotonicClock.now()
+                    guard let first = state.entries.min, first.deadline <= MonotonicClock.now()
                     else { return nil }
-                    return .some(removeFirst(&state.heap).work)
+                    return .some(state.entries.removeMin().work)
                 })
             if let work { return work }
-        }
-    }
-
-    private static func insert(_ entry: Entry, _ heap: inout [Entry]) {
-        heap.append(entry)
-        var child = heap.count - 1
-        while child > 0, heap[child].deadline < heap[(child - 1) / 2].deadline {
-            heap.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
-    }
-
-    private static func removeFirst(_ heap: inout [Entry]) -> Entry {
-        heap.swapAt(0, heap.count - 1)
-        let first = heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < heap.count && heap[child].deadline < heap[least].deadline {
-                least = child
-            }
-            if least == parent { return first }
-            heap.swapAt(parent, least)
-            parent = least
         }
     }
 }

@@ -110,7 +110,7 @@ public final class LogHost: Sendable {
         let isFirst = queue.withLock { schedule in
             if schedule.hasEnded { return false }
             schedule.idle.insert(WeakLog(log: log), deadline)
-            return schedule.idle.first?.deadline == deadline
+            return schedule.idle.first?.key == deadline
         }
         // Only the first deadline matters to a thread that waits.
         if isFirst { queue.signal() }
@@ -129,7 +129,7 @@ public final class LogHost: Sendable {
         var isIdle = false
         while true {
             let next = queue.wait(
-                deadline: { $0.idle.first?.deadline },
+                deadline: { $0.idle.first?.key },
                 until: { schedule -> CommitSchedule.Work? in
                     if isIdle { schedule.idleThreads -= 1 }
                     let next = schedule.takeWork(now: System.monotonic())
@@ -156,8 +156,8 @@ struct CommitSchedule: Sendable {
     var idleThreads = 0
     /// Logs with something to commit, each at most once.
     var ready = Fifo<LogCore>()
-    /// Logs to look at when they have been idle, if somebody still has them.
-    var idle = DeadlineHeap<WeakLog>()
+    /// Logs to look at when they have been idle, if somebody still has them; by when that is.
+    var idle = MinHeap<UInt64, WeakLog>()
     /// Logs that were taken up since one that was idle.
     private var takenSinceIdle = 0
     /// After so many, one that is idle has its turn: logs that always have something to commit
@@ -173,7 +173,7 @@ struct CommitSchedule: Sendable {
     mutating func end() -> [LogCore] {
         hasEnded = true
         handedOver = Fifo()
-        idle = DeadlineHeap()
+        idle = MinHeap()
         var late: [LogCore] = []
         while let log = ready.popFirst() { late.append(log) }
         return late
@@ -202,7 +202,7 @@ struct CommitSchedule: Sendable {
     }
 
     private mutating func takeIdle(_ now: UInt64) -> (@Sendable () -> Void)? {
-        guard let next = idle.first, next.deadline <= now else { return nil }
+        guard let next = idle.first, next.key <= now else { return nil }
         idle.removeFirst()
         takenSinceIdle = 0
         return { next.item.log?.idleDeadlinePassed(now: now) }

@@ -30,17 +30,18 @@ struct Fifo<Element> {
 
 extension Fifo: Sendable where Element: Sendable {}
 
-/// Items by deadline, the earliest first: a binary heap in an array.
-struct DeadlineHeap<Item> {
-    private var items: [(item: Item, deadline: UInt64)] = []
+/// Items by a key, the least first: a binary heap in an array. Of keys that are alike any comes
+/// first.
+struct MinHeap<Key: Comparable, Item> {
+    private var items: [(key: Key, item: Item)] = []
 
-    var first: (item: Item, deadline: UInt64)? { items.first }
+    var first: (key: Key, item: Item)? { items.first }
     var count: Int { items.count }
 
-    mutating func insert(_ item: Item, _ deadline: UInt64) {
-        items.append((item, deadline))
+    mutating func insert(_ item: Item, _ key: Key) {
+        items.append((key, item))
         var child = items.count - 1
-        while child > 0, items[child].deadline < items[(child - 1) / 2].deadline {
+        while child > 0, items[child].key < items[(child - 1) / 2].key {
             items.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
@@ -53,7 +54,7 @@ struct DeadlineHeap<Item> {
         while true {
             var least = parent
             for child in [2 * parent + 1, 2 * parent + 2]
-            where child < items.count && items[child].deadline < items[least].deadline {
+            where child < items.count && items[child].key < items[least].key {
                 least = child
             }
             if least == parent { return }
@@ -63,4 +64,4 @@ struct DeadlineHeap<Item> {
     }
 }
 
-extension DeadlineHeap: Sendable where Item: Sendable {}
+extension MinHeap: Sendable where Key: Sendable, Item: Sendable {}

@@ -2,7 +2,8 @@
 struct Watchers {
     typealias Wake = @Sendable () -> Void
 
-    private var order = DeadlineHeap<UInt64>()
+    /// Tokens by the id that is awaited.
+    private var order = MinHeap<UInt64, UInt64>()
     private var wakes: [UInt64: Wake] = [:]
     private var nextToken: UInt64 = 0
 
@@ -25,8 +26,8 @@ struct Watchers {
         guard let wake = wakes.removeValue(forKey: token) else { return nil }
         // What is awaited may never come, however often somebody begins to wait for it.
         if order.count > 2 * wakes.count + 64 {
-            var kept = DeadlineHeap<UInt64>()
-            while let (token, id) = order.first {
+            var kept = MinHeap<UInt64, UInt64>()
+            while let (id, token) = order.first {
                 order.removeFirst()
                 if wakes[token] != nil { kept.insert(token, id) }
             }
@@ -38,7 +39,7 @@ struct Watchers {
     /// Those that wait for an id below `durable`.
     mutating func take(below durable: UInt64) -> [Wake] {
         var due: [Wake] = []
-        while let (token, id) = order.first, id < durable {
+        while let (id, token) = order.first, id < durable {
             order.removeFirst()
             if let wake = wakes.removeValue(forKey: token) { due.append(wake) }
         }
@@ -47,7 +48,7 @@ struct Watchers {
 
     mutating func takeAll() -> [Wake] {
         defer {
-            order = DeadlineHeap()
+            order = MinHeap()
             wakes = [:]
         }
         return Array(wakes.values)
