@@ -187,13 +187,6 @@ import WALTestSupport
         try log.close()
     }
 
-    @Test func hostsAreTheSameByAllThatCanBeChosen() {
-        var other = LogHost.Options()
-        #expect(other == LogHost.Options() && Set([other, LogHost.Options()]).count == 1)
-        other.committers += 1
-        #expect(other != LogHost.Options() && Set([other, LogHost.Options()]).count == 2)
-    }
-
     @Test func aFileCanHaveASecondNameOnTheRealDisk() throws {
         let directory = TemporaryDirectory()
         let disk = PosixDisk()

@@ -38,7 +38,6 @@ import WALTestSupport
                 continue
             }
             #expect(cause.errno == .noSpace)
-            #expect(cause.isOutOfSpace)
             #expect(fixture.bytes().count == end)
             #expect(try fixture.disk.examine().verdict == .clean)
             #expect(try fixture.disk.afterPowerLoss().examine().verdict == .clean)

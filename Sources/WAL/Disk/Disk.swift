@@ -57,11 +57,6 @@ public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isOutOfDescriptors: Bool {
         errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem
     }
-
-    /// Whether there was no room for the bytes: freeing space lets the same call succeed.
-    package var isOutOfSpace: Bool {
-        errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge
-    }
 }
 
 /// The one seam between the log and the outside: what it asks of a file system and nothing more.
@@ -233,8 +228,8 @@ extension DiskFile {
         return done
     }
 
-    /// Whether every byte in `range` is there and zero. What a file that was cut meanwhile has no more
-    /// is not zero: nobody has seen it.
+    /// Whether every byte in `range` is there and zero. What a file that was cut meanwhile has no
+    /// more is not zero: nobody has seen it.
     package func isZero(_ range: Range<UInt64>) throws(DiskError) -> Bool {
         // Mostly the first bytes tell: a log full of damage asks this at every damaged place.
         var piece: UInt64 = 512

@@ -1,7 +1,7 @@
 package import SystemPackage
 
-/// A disk on which nothing can be changed: what looks at files only has to open, list and tell about
-/// them. Nobody holds a lock on it.
+/// A disk on which nothing can be changed: what looks at files only has to open, list and tell
+/// about them. Nobody holds a lock on it.
 package protocol ReadOnlyDisk: Disk {}
 
 extension ReadOnlyDisk {

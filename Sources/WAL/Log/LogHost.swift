@@ -7,7 +7,7 @@ internal import SystemPackage
 /// thread; `shutdown` blocks.
 public final class LogHost: Sendable {
     /// How a host behaves.
-    public struct Options: Hashable, Sendable {
+    public struct Options: Sendable {
         /// Threads that commit, 1 to 64. A commit mostly waits for the disk: more threads let
         /// more logs wait at once.
         public var committers = 2
@@ -29,19 +29,6 @@ public final class LogHost: Sendable {
 
         /// The defaults.
         public init() {}
-
-        /// By everything but the clock.
-        public static func == (a: Options, b: Options) -> Bool {
-            a.committers == b.committers && a.idleNanoseconds == b.idleNanoseconds
-                && a.openLogs == b.openLogs && a.helpsOpening == b.helpsOpening
-        }
-        /// By everything but the clock.
-        public func hash(into hasher: inout Hasher) {
-            hasher.combine(committers)
-            hasher.combine(idleNanoseconds)
-            hasher.combine(openLogs)
-            hasher.combine(helpsOpening)
-        }
     }
 
     /// Where its logs are kept.

@@ -13,8 +13,8 @@ package enum PlaceFault: Hashable, Sendable {
     /// A valid frame where the segment's mark should be.
     case notAMark(FrameFields)
 
-    /// Bytes of the frame at P when its crc and position hold: no crash leaves it, and nothing within
-    /// is searched.
+    /// Bytes of the frame at P when its crc and position hold: no crash leaves it, and nothing
+    /// within is searched.
     package var wholeBytes: Int? {
         switch self {
         case .newer(let fields), .inner(_, let fields, inPlace: true),
