@@ -139,33 +139,10 @@ extension SegmentExaminer {
         if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 
-    /// The mark is damaged or not this segment's. Its position follows from the frame behind it,
-    /// else from the neighbours, else from any whole frame.
+    /// The mark is damaged or not this segment's.
     mutating func beginWithoutMark(_ fault: PlaceFault) throws(DiskError) -> Bool {
-        let markBytes = UInt64(FrameLayout.smallestFrame)
-        var found: UInt64?
-        var frameAtMarkEnd: DecodedFrame?
-        walker.seek(to: markBytes)
-        if case .frame(let frame) = try walker.next(id: nil, base: nil),
-            try !isStray(frame, at: markBytes)
-        {
-            found = frame.fields.position &- markBytes
-            frameAtMarkEnd = frame
-        }
-        let neighbour = log.previousEndsInLost ? nil : log.expectedPosition
-        // A neighbour's word counts if a frame in this file agrees: another segment may be missing
-        // between them, or the end of that one.
-        if found == nil, let told = log.expectedPosition,
-            try search.next(from: 0, base: told, id: 0) != nil
-        {
-            found = told
-        }
-        if found == nil, let told = try baseByNextSegment(),
-            try search.next(from: 0, base: told, id: 0) != nil
-        {
-            found = told
-        }
-        if found == nil { found = try baseByFrames(neighbour) }
+        let behindMark = try frameBehindMark()
+        let found = try findBase(behindMark)
         walker.seek(to: 0)
         var fault = fault
         // A later version's frame counts where its position holds.
@@ -176,17 +153,7 @@ extension SegmentExaminer {
             return false
         }
         base = found
-        if case .sealed(let first) = name {
-            id = first
-        } else if let before = log.expectedID {
-            id = before
-        } else if case .notAMark(let fields) = fault, fields.position == base {
-            id = fields.id
-        } else if let frameAtMarkEnd {
-            id = frameAtMarkEnd.fields.id
-        } else {
-            id = try firstIDByFrames()
-        }
+        id = try findFirstID(fault, behindMark)
         summary.firstID = id
         if case .notAMark(let fields) = fault {
             if fields.id != id, isSealed || log.expectedID != nil {
@@ -200,6 +167,45 @@ extension SegmentExaminer {
         var facts = StopFacts()
         facts.disjoint = true
         return try stop(fault, facts)
+    }
+
+    /// The whole frame that stands where the mark ends and belongs there.
+    private mutating func frameBehindMark() throws(DiskError) -> DecodedFrame? {
+        let markBytes = UInt64(FrameLayout.smallestFrame)
+        walker.seek(to: markBytes)
+        guard case .frame(let frame) = try walker.next(id: nil, base: nil),
+            try !isStray(frame, at: markBytes)
+        else { return nil }
+        return frame
+    }
+
+    /// The position of offset 0: it follows from the frame behind the mark, else from the
+    /// neighbours, else from any whole frame.
+    private mutating func findBase(_ behindMark: DecodedFrame?) throws(DiskError) -> UInt64? {
+        if let behindMark {
+            return behindMark.fields.position &- UInt64(FrameLayout.smallestFrame)
+        }
+        // A neighbour's word counts if a frame in this file agrees: another segment may be missing
+        // between them, or the end of that one.
+        if let told = log.expectedPosition, try search.next(from: 0, base: told, id: 0) != nil {
+            return told
+        }
+        if let told = try baseByNextSegment(), try search.next(from: 0, base: told, id: 0) != nil {
+            return told
+        }
+        return try baseByFrames(log.previousEndsInLost ? nil : log.expectedPosition)
+    }
+
+    /// The first id where `base` is known: it follows from the name, else from the segment before,
+    /// else from the frame that stands for the mark or behind it, else from any whole frame.
+    private mutating func findFirstID(
+        _ fault: PlaceFault, _ behindMark: DecodedFrame?
+    ) throws(DiskError) -> UInt64 {
+        if case .sealed(let first) = name { return first }
+        if let before = log.expectedID { return before }
+        if case .notAMark(let fields) = fault, fields.position == base { return fields.id }
+        if let behindMark { return behindMark.fields.id }
+        return try firstIDByFrames()
     }
 
     /// Whether the frame at offset 0 stands in the very place of the mark, by the end of the segment
