@@ -1,6 +1,6 @@
 import Wire
 
-/// How a server behaves towards its clients. Times are nanoseconds; 0 stands for never.
+/// How a server behaves towards its clients. Times are nanoseconds; a timeout that is nil never comes.
 public struct ServerOptions: Hashable, Sendable {
     /// Where it listens.
     public var host = "127.0.0.1"
@@ -20,11 +20,11 @@ public struct ServerOptions: Hashable, Sendable {
     /// What clients have to show with HELLO; nil lets everybody in.
     public var token: [UInt8]?
     /// How long a connection may go without its first whole command.
-    public var handshakeTimeout: UInt64 = 60_000_000_000
+    public var handshakeTimeout: UInt64? = 60_000_000_000
     /// How long a command may stand half sent without a byte more.
-    public var frameTimeout: UInt64 = 30_000_000_000
+    public var frameTimeout: UInt64? = 30_000_000_000
     /// How long a connection without a subscription may say nothing.
-    public var idleTimeout: UInt64 = 0
+    public var idleTimeout: UInt64?
     /// How long a connection that was told ERR and is being closed may go on sending.
     public var drainTimeout: UInt64 = 5_000_000_000
     /// How much memory all connections together may take for commands that have not come whole.

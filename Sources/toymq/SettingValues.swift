@@ -129,16 +129,30 @@ struct SettingValues {
             "no size from \(range.lowerBound) to \(range.upperBound) bytes, such as 65536 or 64KiB")
     }
 
-    /// Nanoseconds. Where 0 cannot be meant, `zero` says why.
+    /// Nanoseconds, which cannot be 0: `zero` says why.
     func duration(
-        _ name: String, _ flag: String?, _ standard: UInt64, zero: String? = nil
+        _ name: String, _ flag: String?, _ standard: UInt64, zero: String
     ) throws(SettingsError) -> UInt64 {
         guard let setting = given(name, flag) else { return standard }
-        guard let duration = SettingValues.nanoseconds(setting.text) else {
-            throw setting.isNot("no duration, such as 500ms, 30s, 2m or 1h")
-        }
-        if duration == 0, let zero {
+        let duration = try SettingValues.nanoseconds(setting)
+        if duration == 0 {
             throw SettingsError("\(setting.source) has to be more than 0: \(zero)")
+        }
+        return duration
+    }
+
+    /// A duration after which something ends; nil, which is given as 0, where it never does.
+    func timeout(
+        _ name: String, _ flag: String?, _ standard: UInt64?
+    ) throws(SettingsError) -> UInt64? {
+        guard let setting = given(name, flag) else { return standard }
+        let duration = try SettingValues.nanoseconds(setting)
+        return duration == 0 ? nil : duration
+    }
+
+    private static func nanoseconds(_ setting: Setting) throws(SettingsError) -> UInt64 {
+        guard let duration = nanoseconds(setting.text) else {
+            throw setting.isNot("no duration, such as 500ms, 30s, 2m or 1h")
         }
         return duration
     }

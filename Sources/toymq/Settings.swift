@@ -41,11 +41,11 @@ struct Settings: Sendable {
             server.payloadBytes)
         server.connectionLimit = try values.number(
             "max-connections", flags.maxConnections, 1...1_000_000, server.connectionLimit)
-        server.handshakeTimeout = try values.duration(
+        server.handshakeTimeout = try values.timeout(
             "handshake-timeout", flags.handshakeTimeout, server.handshakeTimeout)
-        server.frameTimeout = try values.duration(
+        server.frameTimeout = try values.timeout(
             "frame-timeout", flags.frameTimeout, server.frameTimeout)
-        server.idleTimeout = try values.duration(
+        server.idleTimeout = try values.timeout(
             "idle-timeout", flags.idleTimeout, server.idleTimeout)
         server.loops = try values.number("event-loops", flags.eventLoops, 1...64, server.loops)
         broker.visibilityTimeout = try values.duration(

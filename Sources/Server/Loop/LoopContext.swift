@@ -45,11 +45,8 @@ final class LoopContext: @unchecked Sendable {
     /// Begins looking for connections that have taken too long.
     func start() {
         let options = service.options
-        let timeouts: [UInt64] = [
-            options.handshakeTimeout, options.frameTimeout, options.idleTimeout,
-            options.drainTimeout,
-        ]
-        let shortest: UInt64 = timeouts.filter { $0 > 0 }.min() ?? 4_000_000_000
+        let timeouts = [options.handshakeTimeout, options.frameTimeout, options.idleTimeout]
+        let shortest = timeouts.compactMap(\.self).reduce(options.drainTimeout, min)
         let pause = min(max(shortest / 4, 1_000_000), 1_000_000_000)
         let interval = TimeAmount.nanoseconds(Int64(pause))
         sweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) {

@@ -120,14 +120,18 @@ extension ConnectionHandler {
             // Whoever waits for an answer or for messages is not idle, nor is it late with what
             // nobody reads.
             guard mayRead, answers.isEmpty else { return }
-            if isFirstCommand, isOver(options.handshakeTimeout, since: openedAt, now) {
-                timeOut("no command in \(options.handshakeTimeout / 1_000_000) ms")
-            } else if pending.readableBytes > 0, isOver(options.frameTimeout, since: lastRead, now)
+            if isFirstCommand, let limit = options.handshakeTimeout,
+                isOver(limit, since: openedAt, now)
             {
-                timeOut(
-                    "half a command, and nothing more in \(options.frameTimeout / 1_000_000) ms")
-            } else if feed == nil, isOver(options.idleTimeout, since: lastRead, now) {
-                timeOut("idle for \(options.idleTimeout / 1_000_000) ms")
+                timeOut("no command in \(limit / 1_000_000) ms")
+            } else if pending.readableBytes > 0, let limit = options.frameTimeout,
+                isOver(limit, since: lastRead, now)
+            {
+                timeOut("half a command, and nothing more in \(limit / 1_000_000) ms")
+            } else if feed == nil, let limit = options.idleTimeout,
+                isOver(limit, since: lastRead, now)
+            {
+                timeOut("idle for \(limit / 1_000_000) ms")
             }
         case .draining(let until):
             if now >= until {
@@ -140,7 +144,7 @@ extension ConnectionHandler {
     }
 
     private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {
-        timeout > 0 && now > start && now - start >= timeout
+        now > start && now - start >= timeout
     }
 
     private func timeOut(_ text: String) {
