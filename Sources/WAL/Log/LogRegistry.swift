@@ -1,0 +1,59 @@
+/// A log that whoever opened it may have let go of.
+struct WeakLog: Sendable { weak var log: LogCore? }
+
+/// Which logs hold descriptors.
+struct LogRegistry: Sendable {
+    var holding: [ObjectIdentifier: WeakLog] = [:]
+
+    mutating func insert(_ log: LogCore) { holding[ObjectIdentifier(log)] = WeakLog(log: log) }
+
+    /// Logs that were let go of without being closed hold nothing any more.
+    mutating func forgetGone() { holding = holding.filter { $0.value.log != nil } }
+
+    mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
+
+    func logs(but log: LogCore?) -> [LogCore] {
+        holding.values.compactMap(\.log).filter { $0 !== log }
+    }
+}
+
+extension LogHost {
+    /// Notes that a log holds descriptors, and has the longest idle ones give up theirs if that
+    /// makes too many.
+    func tookDescriptors(_ log: LogCore) {
+        let limit = max(options.openLogs, 1)
+        let excess = registry.withLock { registry in
+            registry.insert(log)
+            if registry.holding.count > limit { registry.forgetGone() }
+            return registry.holding.count - limit
+        }
+        // Several at once, so that looking for the oldest is paid for seldom.
+        if excess > 0 { park(excess + limit / 16, but: log) }
+    }
+
+    /// Runs a call that opens something; when the process or the system has no descriptor left,
+    /// idle logs give up theirs and it is tried again.
+    func withDescriptors<R>(
+        for log: LogCore?, _ call: () throws(DiskError) -> R
+    ) throws(DiskError) -> R {
+        do {
+            return try call()
+        } catch {
+            guard error.isOutOfDescriptors, parkIdle(but: log) else { throw error }
+            return try call()
+        }
+    }
+
+    /// Has idle logs give up their descriptors; false if there was none to do so.
+    func parkIdle(but log: LogCore?) -> Bool { park(64, but: log) > 0 }
+
+    @discardableResult
+    private func park(_ count: Int, but log: LogCore?) -> Int {
+        let idleLongest = registry.withLock { $0.logs(but: log) }
+            .map { (log: $0, lastCommit: $0.state.withLock(\.lastCommit)) }
+            .sorted { $0.lastCommit < $1.lastCommit }
+        var parked = 0
+        for candidate in idleLongest.prefix(count) where candidate.log.park() { parked += 1 }
+        return parked
+    }
+}
