@@ -209,7 +209,8 @@ extension LogCore {
         state.pendingBytes = 0
         if writer.segment !== state.segments.last?.segment {
             // The commit had sealed a segment and made the next before it failed.
-            state.segments.append((writer.segment, writer.durableEnd, SparseIndex()))
+            state.segments.append(
+                ReadableSegment(segment: writer.segment, end: writer.durableEnd))
             state.durablePosition = writer.durablePosition
         }
     }

@@ -54,7 +54,7 @@ final class LogCore: Sendable {
         var firstID: UInt64
         var durableNextID: UInt64
         var durablePosition: UInt64
-        var segments: [(segment: Segment, end: UInt64, index: SparseIndex)]
+        var segments: [ReadableSegment]
 
         var watchers = Watchers()
         var spaceWaiters: [@Sendable () -> Void] = []
@@ -192,7 +192,7 @@ final class LogCore: Sendable {
     /// Shows the frames of a commit to readers. They are on stable storage.
     func publish(_ batch: Batch, _ writer: SegmentWriter, _ state: inout State) {
         if batch.opensSegment {
-            state.segments.append((writer.segment, 0, SparseIndex()))
+            state.segments.append(ReadableSegment(segment: writer.segment, end: 0))
         }
         let last = state.segments.count - 1
         let begin = writer.durableEnd - UInt64(batch.byteCount)

@@ -291,8 +291,8 @@ struct Opening {
 
     private func readerView(
         _ found: Examination, _ builder: IndexBuilder, _ active: OpenedActive
-    ) throws(DiskError) -> [(segment: Segment, end: UInt64, index: SparseIndex)] {
-        var view: [(segment: Segment, end: UInt64, index: SparseIndex)] = []
+    ) throws(DiskError) -> [ReadableSegment] {
+        var view: [ReadableSegment] = []
         for summary in found.segments {
             // An empty file under a sealed name holds nothing; the next seal may replace it.
             guard case .sealed(let first) = summary.name, summary.size > 0 else { continue }
@@ -306,16 +306,17 @@ struct Opening {
             }
             let segment = Segment(
                 name: summary.name, firstID: first, base: base, inode: status.inode)
-            view.append((segment, summary.end, builder.indexes[summary.name] ?? SparseIndex()))
+            let index = builder.indexes[summary.name] ?? SparseIndex()
+            view.append(ReadableSegment(segment: segment, end: summary.end, index: index))
         }
         let index = found.active == .made ? builder.indexes[.active] ?? SparseIndex() : .init()
-        view.append((active.segment, active.end, index))
+        view.append(ReadableSegment(segment: active.segment, end: active.end, index: index))
         return view
     }
 
     private func makeCore(
-        _ found: Examination, _ segments: [(segment: Segment, end: UInt64, index: SparseIndex)],
-        _ active: OpenedActive, _ lock: any DiskLock
+        _ found: Examination, _ segments: [ReadableSegment], _ active: OpenedActive,
+        _ lock: any DiskLock
     ) -> LogCore {
         let writer = SegmentWriter(
             directory: directory, disk: disk, segmentBytes: options.segmentBytes,

@@ -1,5 +1,13 @@
 internal import SystemPackage
 
+/// A segment, and what of it readers may see.
+struct ReadableSegment {
+    let segment: Segment
+    /// Where its durable bytes end.
+    var end: UInt64
+    var index = SparseIndex()
+}
+
 /// A segment as readers see it. The file behind it keeps its inode for life but changes its name
 /// when it is sealed.
 final class Segment: Sendable {
