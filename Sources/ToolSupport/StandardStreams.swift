@@ -1,14 +1,14 @@
 import Glibc
 
 /// The three descriptors that every program begins with, or should.
-public enum StandardStreams {
+enum StandardStreams {
     /// Makes sure that 0, 1 and 2 are taken. To be called before anything is opened and while there
     /// is one thread; does not return where a number cannot be taken: then nothing may be opened.
     ///
     /// Whoever starts a program may have closed them. The next file that is opened gets the lowest
     /// free number, and what is meant for people would be written into it: log lines over durable
     /// messages. `exitCode` is that of a program that cannot do its work.
-    public static func occupy(exitCode: Int32 = 2) {
+    static func occupy(exitCode: Int32) {
         for number in STDIN_FILENO...STDERR_FILENO where isFree(number) {
             // The wrong way round, on purpose: a read or a write fails, as it would without a
             // descriptor. With the right one a message would count as printed, and be acknowledged.

@@ -24,7 +24,7 @@ struct ToymqBench: ParsableCommand {
         ])
 
     static func main() {
-        StandardStreams.occupy()
+        ProgramStart.prepare()
         main(nil)
     }
 }

@@ -5,9 +5,7 @@ import ToolSupport
 @main
 enum ToymqDump {
     static func main() {
-        StandardStreams.occupy(exitCode: Outcome.failed.rawValue)
-        // A reader that has gone ends the program quietly, and not by a signal.
-        signal(SIGPIPE, SIG_IGN)
+        ProgramStart.prepare(exitCode: Outcome.failed.rawValue)
         DumpCommand.main()
     }
 }

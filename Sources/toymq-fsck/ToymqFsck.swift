@@ -12,9 +12,7 @@ import WAL
 @main
 enum ToymqFsck {
     static func main() {
-        StandardStreams.occupy(exitCode: ExitBits.operational.rawValue)
-        // A closed pipe is an error to be seen at the write, not a reason to die.
-        signal(SIGPIPE, SIG_IGN)
+        ProgramStart.prepare(exitCode: ExitBits.operational.rawValue)
         do {
             var command = try FsckCommand.parseAsRoot()
             try command.run()

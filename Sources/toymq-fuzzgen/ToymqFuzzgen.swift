@@ -33,7 +33,7 @@ struct ToymqFuzzgen: ParsableCommand {
     var count: Int = 256
 
     static func main() {
-        StandardStreams.occupy()
+        ProgramStart.prepare()
         main(nil)
     }
 

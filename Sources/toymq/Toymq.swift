@@ -1,6 +1,5 @@
 import ArgumentParser
 import Broker
-import Glibc
 import Logging
 import Server
 import SystemPackage
@@ -36,7 +35,7 @@ struct Toymq: ParsableCommand {
 
     static func main() {
         // Before anything is opened, the settings file included.
-        StandardStreams.occupy()
+        ProgramStart.prepare()
         main(nil)
     }
 
@@ -55,7 +54,6 @@ struct Toymq: ParsableCommand {
         } catch {
             throw ValidationError(error.description)
         }
-        signal(SIGPIPE, SIG_IGN)
         Process.raiseDescriptorLimit()
         Process(settings).run()
     }

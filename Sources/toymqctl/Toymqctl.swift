@@ -19,11 +19,7 @@ struct Toymqctl: ParsableCommand {
         ])
 
     static func main() {
-        StandardStreams.occupy()
-        // A file that may not grow further (`ulimit -f`) and a reader who has gone are errors of
-        // the call, and no reason to die in the middle of an import.
-        signal(SIGXFSZ, SIG_IGN)
-        signal(SIGPIPE, SIG_IGN)
+        ProgramStart.prepare()
         main(nil)
     }
 }
