@@ -1,4 +1,5 @@
 import DataDirectory
+import Glibc
 import Inspection
 import SystemPackage
 import WAL
@@ -24,6 +25,21 @@ struct ReportFile {
     /// Writes it, as a whole or not at all.
     func write(_ page: [UInt8]) throws(DiskError) {
         try AtomicFile.replaceBesideOthers(path, with: RawSpan(of: page), on: .local)
+    }
+
+    /// What stands there that no page may replace, in words; nil if nothing does. Writing ends in a
+    /// rename, which takes whatever has the name away: a device, a socket that somebody listens on, a
+    /// link in place of what it leads to.
+    var obstacle: String? {
+        var status = stat()
+        // What cannot be looked at cannot be written either, and writing says why.
+        guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return nil }
+        return switch status.st_mode & S_IFMT {
+        case S_IFREG: nil
+        case S_IFDIR: "a directory"
+        case S_IFLNK: "a symbolic link"
+        default: "a device, a pipe or a socket"
+        }
     }
 
     /// Whether writing it would replace or add a file of what is checked.

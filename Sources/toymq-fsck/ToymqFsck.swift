@@ -196,10 +196,15 @@ struct FsckCommand: ParsableCommand {
         do {
             belongs = try file.belongs(to: target)
         } catch { throw FsckCommand.failed("\(error)") }
-        guard belongs else { return }
-        FsckCommand.voice.say(
-            "--report: \(file.path) is, or would be, a file of the data that is checked; name one "
-                + "elsewhere")
+        let reason: String
+        if belongs {
+            reason = "is, or would be, a file of the data that is checked; name one elsewhere"
+        } else if let obstacle = file.obstacle {
+            reason = "is \(obstacle), and the page would take its place; name a regular file"
+        } else {
+            return
+        }
+        FsckCommand.voice.say("--report: \(file.path) \(reason)")
         throw ExitCode(ExitBits.usage.rawValue)
     }
 

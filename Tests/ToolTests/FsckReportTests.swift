@@ -98,6 +98,34 @@ import Testing
         #expect(text.contains("toymq-fsck --undo \(words[undo + 1])</pre>"), "\(repair.error)")
     }
 
+    @Test func whatIsNoRegularFileIsRefusedBeforeAnythingIsRepaired() throws {
+        var torn = try Data(contentsOf: segment)
+        torn.removeLast()
+        try torn.write(to: segment)
+        let page = { (name: String) in folder.url.appendingPathComponent(name) }
+        try FileManager.default.createDirectory(
+            at: page("directory"), withIntermediateDirectories: false)
+        try Data("mine".utf8).write(to: page("file"))
+        for (link, end) in [("link", "file"), ("astray", "nowhere"), ("topipe", "pipe")] {
+            try FileManager.default.createSymbolicLink(
+                atPath: page(link).path, withDestinationPath: end)
+        }
+        let before = try picture()
+        // Looked at apart: to read it would take for ever.
+        #expect(mkfifo(page("pipe").path, 0o600) == 0)
+        for name in ["directory", "directory/", "pipe", "link", "astray", "topipe"] {
+            let process = try run(["--repair", ".", "--report", page(name).path])
+            #expect(process.exit() == 16, "\(name)")
+            #expect(process.output == "")
+            #expect(process.error.contains("--report"), "\(name)")
+        }
+        var status = stat()
+        #expect(lstat(page("pipe").path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+        #expect(unlink(page("pipe").path) == 0)
+        #expect(try picture() == before)
+        #expect(try run(["--repair", ".", "--report", page("file").path]).exit() == 1)
+    }
+
     @Test func besideOneFileThatWasNamedThereIsRoom() throws {
         let alone = folder.url.appendingPathComponent("copy.log")
         try FileManager.default.copyItem(at: segment, to: alone)
