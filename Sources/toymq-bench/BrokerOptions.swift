@@ -98,7 +98,9 @@ struct BrokerReport {
         ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999),
     ]
 
-    func print(json: Bool) { Swift.print(json ? document.text : text) }
+    func print(json: Bool) throws(OutputError) {
+        try StandardOutput.line(json ? document.text : text)
+    }
 
     private var text: String {
         var heads = setting.map(\.0) + ["msg/s"]

@@ -38,7 +38,7 @@ struct ConsumeCommand: ParsableCommand {
                     return try await Self.consume(client, broker, backlog, awaitAcks)
                 }
             }
-            BrokerReport(
+            try BrokerReport(
                 measurement: "consume",
                 setting: [("size", broker.size), ("awaits", awaitAcks ? 1 : 0)],
                 messages: UInt64(messages), seconds: seconds, latency: nil

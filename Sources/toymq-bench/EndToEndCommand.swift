@@ -31,7 +31,7 @@ struct EndToEndCommand: ParsableCommand {
                     try await Self.measure(client, broker, window, period)
                 }
             }
-            BrokerReport(
+            try BrokerReport(
                 measurement: "e2e", setting: [("window", window), ("size", broker.size)],
                 messages: latency.count, seconds: self.period.seconds, latency: latency
             ).print(json: broker.json)

@@ -36,7 +36,7 @@ struct PublishCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let latency = try measure(period.nanoseconds)
-            BrokerReport(
+            try BrokerReport(
                 measurement: "publish",
                 setting: [
                     ("connections", connections), ("window", window), ("size", broker.size),

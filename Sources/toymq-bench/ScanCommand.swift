@@ -2,6 +2,7 @@ import JSONText
 import ArgumentParser
 import Glibc
 import SystemPackage
+import ToolSupport
 import WAL
 
 struct ScanCommand: ParsableCommand {
@@ -64,7 +65,7 @@ struct ScanCommand: ParsableCommand {
                     threads: threads, isHelped: isHelped, repetitions: repetitions)
             }
             let report = ScanReport(results: results)
-            print(json ? report.json.text : report.text)
+            try StandardOutput.line(json ? report.json.text : report.text)
         }
     }
 }

@@ -14,8 +14,8 @@ struct ToymqBench: ParsableCommand {
             publish, consume and e2e measure a broker at any address with the client library of \
             this package, which takes its share of the processor.
 
-            Exit codes: 0 measured, whether or not a goal was reached; 2 could not measure; 64 \
-            usage.
+            Exit codes: 0 measured, whether or not a goal was reached; 2 could not measure, or not \
+            print it; 64 usage.
             """,
         version: ToolVersion.current,
         subcommands: [

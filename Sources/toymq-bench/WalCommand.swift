@@ -81,7 +81,7 @@ struct WalCommand: ParsableCommand {
                 results.append(try measurement.measure(wal, against: &limit))
             }
             let report = WalReport(results: results, seconds: seconds, repetitions: repetitions)
-            print(json ? report.json.text : report.text)
+            try StandardOutput.line(json ? report.json.text : report.text)
         }
     }
 

@@ -44,7 +44,7 @@ struct FsckCommand: ParsableCommand {
 
             The exit code is a sum, as that of fsck(8): 0 clean or only remarks, 1 something was \
             corrected, 4 something is left uncorrected (expected after a crash, newer, or damage), \
-            8 operational error, 16 usage, 32 cancelled, 64 messages that were known durable are \
+            8 operational error (a report that could not be printed, too), 16 usage, 32 cancelled, 64 messages that were known durable are \
             lost.
             """,
         version: ToolVersion.current)
@@ -120,9 +120,8 @@ struct FsckCommand: ParsableCommand {
         var pictures = ReportPictures()
         if reportFile != nil { pictures = ReportPictures(of: target, on: .local) }
         let outcome = carryOut(target)
-        show(outcome.report)
+        var bits = outcome.bits.union(show(outcome.report))
         tell(outcome)
-        var bits = outcome.bits
         if let reportFile, !write(reportFile, outcome, pictures) { bits.insert(.operational) }
         return bits
     }
@@ -132,7 +131,7 @@ struct FsckCommand: ParsableCommand {
             return try Target.resolve(
                 FilePath(path ?? "."), dialect: dialect.dialect, topic: topic, on: .local)
         } catch {
-            if json, case .io(let cause) = error { showUnreadable(cause) }
+            if json, case .io(let cause) = error { _ = showUnreadable(cause) }
             throw FsckCommand.failed("\(error)")
         }
     }
@@ -209,21 +208,25 @@ struct FsckCommand: ParsableCommand {
     }
 
     /// Not even the topics could be listed: the report says so all the same.
-    private func showUnreadable(_ error: DiskError) {
+    private func showUnreadable(_ error: DiskError) -> ExitBits {
         var report = InspectionReport(path: path ?? ".")
         var unread = TopicReport(topic: topic ?? "")
         unread.verdict = .error
         unread.error = error
         report.topics = [unread]
-        show(report)
+        return show(report)
     }
 
-    private func show(_ report: InspectionReport) {
-        let output = StandardStream.output
-        if json {
-            output.put(ReportJSON.render(report))
-        } else {
-            output.put(ReportText.render(report, quiet: quiet))
+    /// Prints it. A report that nobody gets is an error, whatever was done: the exit code says so.
+    private func show(_ report: InspectionReport) -> ExitBits {
+        let bytes =
+            json ? ReportJSON.render(report) : Array(ReportText.render(report, quiet: quiet).utf8)
+        do throws(OutputError) {
+            try StandardOutput.put(bytes)
+            return []
+        } catch {
+            FsckCommand.voice.say("\(error)")
+            return .operational
         }
     }
 
@@ -232,8 +235,8 @@ struct FsckCommand: ParsableCommand {
         do {
             report.actions = try Undo(FilePath(directory), on: .local).run()
         } catch { throw FsckCommand.failed("\(error)") }
-        show(report)
-        return report.actions.isEmpty ? [] : .corrected
+        let bits = show(report)
+        return report.actions.isEmpty ? bits : bits.union(.corrected)
     }
 }
 

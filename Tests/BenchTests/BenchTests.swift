@@ -72,6 +72,14 @@ import Testing
         #expect(result.left.sorted() == ["toymq-scan-1", "toymq-scan-2"])
     }
 
+    @Test func figuresThatCannotBePrintedAreAnError() throws {
+        let ran = try FinishedProcess(
+            ["/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh", builtProgram("toymq-bench")]
+                + ["scan", "--bytes", "100000", "--repeat", "1"])
+        #expect(ran.exit == 2)
+        #expect(ran.error.contains("No space left"), "\(ran.error)")
+    }
+
     @Test func wrongUsageIs64AndAMissingDirectoryIs2() throws {
         #expect(try run("wal", "--callers", "0").exit == 64)
         #expect(try run("wal", "--sizes", "5000000").exit == 64)

@@ -154,6 +154,28 @@ import WAL
         #expect(try exit("--version") == 0)
     }
 
+    @Test func aReportThatNobodyGetsIsAnError() throws {
+        let whole = DumpFrame.segment(FsckProcessTests.frames)
+        for (bytes, code) in [(whole, 8), (Array(whole.dropLast(40)), 12)] as [([UInt8], Int32)] {
+            try write(bytes)
+            for arguments in [[folder.path], [folder.path, "--json"]] {
+                for (output, word) in [(">/dev/full", "No space"), (">&-", "closed")] {
+                    let process = try DumpProcess(
+                        arguments, tool: "toymq-fsck",
+                        wrapper: ["/bin/sh", "-c", "exec \"$@\" \(output)", "sh"])
+                    #expect(process.exit() == code, "\(arguments) \(output)")
+                    #expect(process.error.contains(word), "\(process.error)")
+                }
+            }
+        }
+        // What was repaired is said all the same.
+        let repair = try DumpProcess(
+            [folder.path, "--repair"], tool: "toymq-fsck",
+            wrapper: ["/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh"])
+        #expect(repair.exit() == 9)
+        #expect(repair.error.contains("lost+found"))
+    }
+
     @Test func aTopicsNameIsCheckedBeforeAPathIsMadeOfIt() throws {
         try write(DumpFrame.segment(FsckProcessTests.frames))
         for name in ["../a", "..", ".", ".hidden", "a/b", ""] {

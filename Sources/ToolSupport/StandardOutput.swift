@@ -1,9 +1,9 @@
 import Glibc
-import ToolSupport
 
 /// Standard output takes nothing more; one line for people.
-struct OutputError: Error, CustomStringConvertible {
-    let description: String
+public struct OutputError: Error, CustomStringConvertible {
+    /// Says what to do.
+    public let description: String
 
     /// The error number of the write that failed.
     init(_ number: Int32) {
@@ -19,10 +19,14 @@ struct OutputError: Error, CustomStringConvertible {
 }
 
 /// Standard output: whole lines, and word of what it did not take.
-enum StandardOutput {
-    static func put(_ bytes: [UInt8]) throws(OutputError) {
+public enum StandardOutput {
+    /// Writes all of it. Blocks.
+    public static func put(_ bytes: [UInt8]) throws(OutputError) {
         if let number = StandardStream.output.put(bytes) { throw OutputError(number) }
     }
 
-    static func line(_ text: String) throws(OutputError) { try put(Array((text + "\n").utf8)) }
+    /// Writes `text` and a newline. Blocks.
+    public static func line(_ text: String) throws(OutputError) {
+        try put(Array((text + "\n").utf8))
+    }
 }
