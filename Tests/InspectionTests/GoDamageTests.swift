@@ -56,6 +56,23 @@ import WAL
         #expect(missing?.length == 0)
     }
 
+    @Test func aTornTailBeginsWithTheWordForItsReason() throws {
+        let first = GoBytes.frame(0)
+        let second = GoBytes.frame(1)
+        let length = second.count
+        for (word, tail) in [
+            ("short", Array(second.prefix(3))), ("short", Array(second.dropLast())),
+            ("length", [5, 0, 0, 0] + second.dropFirst(4)),
+            ("crc", second.dropLast() + [second[length - 1] ^ 1]),
+            ("length", GoBytes.sealed(Array(second[4..<length - 4]) + [1])), ("id", first),
+        ] as [(String, [UInt8])] {
+            let result = try GoWalkResult(first + tail)
+            #expect(result.kinds == [.tornTail])
+            let detail = try #require(result.findings.first?.detail)
+            #expect(detail.hasPrefix(word + ": "), "\(detail)")
+        }
+    }
+
     @Test func severalBadPlacesAreToldApart() throws {
         var all = GoBytes.frames(0..<9)
         all[2][10] ^= 1

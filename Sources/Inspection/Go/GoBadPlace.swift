@@ -36,6 +36,19 @@ enum GoPlaceFault {
         }
     }
 
+    /// Why a tail is torn: one word of the contract (short, length, crc, id), then more.
+    func tornReason(expected: UInt64?, bytesLeft: UInt64) -> String {
+        let word =
+            switch self {
+            case .frame(.length(let value)):
+                value.map(GoFrameLayout.lengths.contains) ?? true ? "short" : "length"
+            case .frame(.crc): "crc"
+            case .frame(.inner): "length"
+            case .stale: "id"
+            }
+        return word + ": " + detail(expected: expected, bytesLeft: bytesLeft)
+    }
+
     func detail(expected: UInt64?, bytesLeft: UInt64) -> String {
         switch self {
         case .frame(.length(nil)):
@@ -248,7 +261,7 @@ extension GoSegmentWalk {
             note(
                 LogFinding(
                     .tornTail, segment: name, offset: range.lowerBound, length: length,
-                    detail: fault.detail(expected: expected, bytesLeft: length),
+                    detail: fault.tornReason(expected: expected, bytesLeft: length),
                     evidence: "no valid frame that could follow is behind it"))
             return
         }
