@@ -322,6 +322,40 @@ import WALTestSupport
         #expect(again.recovery.ids == MessageID(0)..<MessageID(102))
     }
 
+    @Test func aLostFrameHasTheTimestampOfTheFrameBefore() throws {
+        let clock = Observed<UInt64>(1000)
+        let fixture = LogFixture(host: { $0.clock = { clock.value } })
+        var log = try fixture.open()
+        clock.update { $0 = 2000 }
+        for _ in 0..<2 { try log.appendLost(5) { _ in } }
+        fixture.host.runAll()
+        clock.update { $0 = 3000 }
+        try log.append(TestMessage("x"))
+        clock.update { $0 = 4000 }
+        try log.appendLost(5) { _ in }
+        fixture.host.runAll()
+        try log.close()
+        log = try fixture.open()
+        clock.update { $0 = 5000 }
+        try log.appendLost(5) { _ in }
+        fixture.host.runAll()
+        try log.close()
+        // The mark of the new log, what is lost, the message, the marks of two closings.
+        #expect(
+            frames(in: fixture.bytes()).map(\.frame.fields.timestamp)
+                == [1000, 1000, 1000, 3000, 3000, 3000, 3000, 3000])
+    }
+
+    @Test func theMarkOfANewLogCountsWhereTheClockGoesBack() throws {
+        let clock = Observed<UInt64>(1000)
+        let fixture = LogFixture(host: { $0.clock = { clock.value } })
+        let log = try fixture.open()
+        clock.update { $0 = 7 }
+        try log.append(TestMessage("x"))
+        #expect(try log.contents().map(\.timestamp) == [1000])
+        try log.close()
+    }
+
     @Test func anImportBeginsAboveZeroWithALostFrame() throws {
         let fixture = LogFixture()
         let log = try fixture.open()

@@ -102,14 +102,15 @@ final class LogCore: Sendable {
         staged(frameBytes, nextID: nextID, &state)
     }
 
-    /// Stages a `lost` frame for `count` ids, alone in its commit.
+    /// Stages a `lost` frame for `count` ids, alone in its commit. It has the timestamp of the frame
+    /// before it: nobody knows when what it stands for was written.
     func stageLost(
         _ count: UInt64, _ completion: Completion, _ state: inout State
     ) throws(LogError) {
         let frameBytes = FrameLayout.countedLostFrame
         guard count >= 1, count < UInt64.max - state.nextID else { throw .invalidMessage }
         try admit(frameBytes, &state)
-        let batch = newBatch(for: frameBytes, &state)
+        let batch = newBatch(for: frameBytes, timestamp: state.lastTimestamp, &state)
         let nextID = batch.addLost(count, completion)
         staged(frameBytes, nextID: nextID, &state)
     }
@@ -157,10 +158,13 @@ final class LogCore: Sendable {
         {
             return batch
         }
-        return newBatch(for: frameBytes, &state)
+        let timestamp = max(state.lastTimestamp, host.options.clock())
+        return newBatch(for: frameBytes, timestamp: timestamp, &state)
     }
 
-    private func newBatch(for frameBytes: Int, _ state: inout State) -> Batch {
+    private func newBatch(
+        for frameBytes: Int, timestamp: UInt64, _ state: inout State
+    ) -> Batch {
         // A segment without a message is never sealed: its name would be taken by the next.
         let isFull =
             state.segmentFill > UInt64(FrameLayout.smallestFrame) && !state.cannotSeal
@@ -172,10 +176,10 @@ final class LogCore: Sendable {
             state.nextPosition &+= UInt64(FrameLayout.smallestFrame)
             state.segmentFill = UInt64(FrameLayout.smallestFrame)
         }
-        state.lastTimestamp = max(state.lastTimestamp, host.options.clock())
+        state.lastTimestamp = timestamp
         let batch = state.spare.take() ?? Batch()
         batch.begin(
-            id: state.nextID, position: state.nextPosition, timestamp: state.lastTimestamp,
+            id: state.nextID, position: state.nextPosition, timestamp: timestamp,
             opensSegment: opensSegment)
         state.pending.append(batch)
         return batch

@@ -210,6 +210,8 @@ struct Opening {
         let endsInMark: Bool
         let tail: RecoveryReport.Tail
         let rewritten: UInt64
+        /// Of the mark, where that was made now and no examination has seen it.
+        var madeAt: UInt64?
     }
 
     private func recoverActive(_ found: Examination) throws(DiskError) -> OpenedActive {
@@ -286,7 +288,7 @@ struct Opening {
             segment: Segment(
                 name: .active, firstID: found.nextID, base: position, inode: made.inode),
             end: end, size: end, endsInMark: true,
-            tail: exists ? .unfinishedSegment : .clean, rewritten: 0)
+            tail: exists ? .unfinishedSegment : .clean, rewritten: 0, madeAt: timestamp)
     }
 
     private func readerView(
@@ -327,7 +329,8 @@ struct Opening {
         var state = LogCore.State(
             nextID: nextID, nextPosition: writer.durablePosition,
             segmentFill: active.end,
-            lastTimestamp: found.lastTimestamp ?? 0, firstID: segments[0].segment.firstID,
+            lastTimestamp: max(found.lastTimestamp ?? 0, active.madeAt ?? 0),
+            firstID: segments[0].segment.firstID,
             durableNextID: nextID, durablePosition: writer.durablePosition,
             segments: segments)
         state.writer = writer
