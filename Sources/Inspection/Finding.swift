@@ -117,7 +117,7 @@ package struct Finding: Hashable, Sendable {
     package init(
         _ kind: FindingKind, segment: String, offset: UInt64 = 0, length: UInt64 = 0,
         detail: String, lost: ClosedRange<UInt64>? = nil, durableBelow: UInt64? = nil,
-        evidence: String = ""
+        evidence: String
     ) {
         self.kind = kind
         self.segment = segment
@@ -139,6 +139,9 @@ package struct Finding: Hashable, Sendable {
     }
 
     package var severity: Severity { kind.severity }
+
+    /// The evidence where a file was not read.
+    static let nameTells = "its name tells: it was not read"
 
     /// Whether a message that was known durable is gone.
     package func losesDurable(below durableBelow: UInt64?) -> Bool {

@@ -44,7 +44,8 @@ struct GoSurvey {
         try addOffsets(&report, visitor)
         for name in foreign {
             let finding = Finding(
-                .foreignFile, segment: name, detail: "\(name) is no file of a Go log")
+                .foreignFile, segment: name, detail: "\(name) is no file of a Go log",
+                evidence: Finding.nameTells)
             add(finding, &report, visitor)
         }
         return report

@@ -61,7 +61,8 @@ package struct Target: Sendable {
         foreign.map { name in
             Finding(
                 .foreignFile, segment: name,
-                detail: "\(name) does not belong into a data directory")
+                detail: "\(name) does not belong into a data directory",
+                evidence: Finding.nameTells)
         } + misnamedFindings.map(\.finding)
     }
 
@@ -74,8 +75,8 @@ package struct Target: Sendable {
             let finding = Finding(
                 .foreignFile, segment: path,
                 detail: "\(path) holds a log, but under a name that no topic may have\(why): the "
-                    + "broker does not serve it, and it was not looked at; give its path to read it"
-            )
+                    + "broker does not serve it, and it was not looked at; give its path to read it",
+                evidence: Finding.nameTells)
             return (name, finding)
         }
     }

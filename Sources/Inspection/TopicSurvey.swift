@@ -163,7 +163,8 @@ package struct TopicSurvey {
                 findings.append(
                     Finding(
                         .foreignFile, segment: entry.name.string,
-                        detail: "\(entry.name.string) is no file of a log"))
+                        detail: "\(entry.name.string) is no file of a log",
+                        evidence: Finding.nameTells))
             }
         }
         return findings
@@ -175,7 +176,8 @@ package struct TopicSurvey {
         case .keptTail:
             return Finding(
                 .keptTail, segment: name, length: size,
-                detail: "\(size) bytes of a torn tail that opening set aside")
+                detail: "\(size) bytes of a torn tail that opening set aside",
+                evidence: Finding.nameTells)
         case .temporary:
             return Finding(
                 .staleTemp, segment: name, length: size,

@@ -112,7 +112,8 @@ final class NativeFollower: Follower {
                 Finding(
                     .segmentMissing, segment: new.name,
                     detail: "ids \(nextID) to \(new.firstID - 1) were dropped or lost before "
-                        + "they were shown", lost: nextID...new.firstID - 1))
+                        + "they were shown", lost: nextID...new.firstID - 1,
+                    evidence: "the next segment that is there begins with a higher id"))
         }
         var new = new
         new.skipsBelow = nextID ?? 0

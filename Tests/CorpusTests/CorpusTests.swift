@@ -29,6 +29,21 @@ import WALTestSupport
         }
     }
 
+    @Test func everyFindingSaysWhyInOneSentence() throws {
+        var kinds: Set<FindingKind> = []
+        for seed in 1...UInt64(3) {
+            for number in 0..<ImageKinds.names.count {
+                let image = ImageKinds.image(seed: seed, number: number)
+                for (kind, text) in try Seen(image).evidence {
+                    kinds.insert(kind)
+                    #expect(!text.isEmpty, "\(image.kind): \(kind.rawValue)")
+                    #expect(!text.contains(". ") && !text.contains("\n"), "\(text)")
+                }
+            }
+        }
+        #expect(kinds == Set(FindingKind.allCases))
+    }
+
     @Test func freshSeedsAreForetoldAsWell() throws {
         let seed = UInt64.random(in: 1000...(.max / 2))
         for text in try disagreements(seed: seed, count: ImageKinds.names.count * 2) {

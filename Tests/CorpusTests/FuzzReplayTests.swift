@@ -92,7 +92,8 @@ import WALTestSupport
     @Test func aVerdictThatItsFindingsContradictIsNoticed() throws {
         let sizes: [String: UInt64] = ["segment.log": 100]
         func finding(_ kind: LogFinding.Kind, length: UInt64 = 10) -> LogFinding {
-            LogFinding(kind, segment: "segment.log", offset: 90, length: length, detail: "")
+            LogFinding(
+                kind, segment: "segment.log", offset: 90, length: length, detail: "", evidence: "")
         }
         let wrong: [(Verdict, [LogFinding])] = [
             (.clean, [finding(.tornTail)]), (.torn, []), (.damaged, [finding(.tornTail)]),

@@ -10,6 +10,8 @@ import WALTestSupport
 struct Seen {
     var told: Expectation
     var exitCode: Int32
+    /// Why each finding is one.
+    let evidence: [(kind: FindingKind, text: String)]
 
     /// Inspects the image on a disk in memory, as toymq-fsck and toymq-dump do.
     init(_ image: CrashImage) throws {
@@ -35,6 +37,7 @@ struct Seen {
                 finding.kind, finding.segment, finding.offset, finding.length,
                 lost: finding.lost)
         }
+        evidence = report.findings.map { (kind: $0.kind, text: $0.evidence) }
         told.intact = witness.ids
         told.nextID = report.nextID
         told.durableBelow = report.durableBelow

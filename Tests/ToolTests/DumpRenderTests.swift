@@ -153,7 +153,8 @@ import WAL
             json: true, payload: .text, topicWidth: nil, isFollowing: false)
         renderer.finding(
             Finding(
-                .badCRC, segment: "segment.log", offset: 3, length: 4, detail: "why", lost: 5...6),
+                .badCRC, segment: "segment.log", offset: 3, length: 4, detail: "why", lost: 5...6,
+                evidence: "it is"),
             topic: "t")
         #expect(
             String(decoding: renderer.buffer.bytes.copied(), as: UTF8.self)

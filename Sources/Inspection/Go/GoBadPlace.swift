@@ -269,7 +269,8 @@ extension GoSegmentWalk {
         queue.append(
             LogFinding(
                 .zeroTail, segment: name, offset: range.lowerBound, length: length,
-                detail: "nothing but zeros up to the end"))
+                detail: "nothing but zeros up to the end",
+                evidence: "every byte from here on was read, and no frame is behind it"))
         if range.lowerBound == 0 { queue.append(emptySegment(name, bytes: length)) }
     }
 

@@ -123,7 +123,8 @@ package struct GoSegmentWalk: ~Copyable {
                 LogFinding(
                     .clockBack, segment: segment.name, offset: cursor,
                     length: UInt64(frame.frameBytes),
-                    detail: "\(lastTimestamp - frame.timestamp) ns before the message before it"))
+                    detail: "\(lastTimestamp - frame.timestamp) ns before the message before it",
+                    evidence: "the timestamps of this frame and of the one before it"))
         }
         lastTimestamp = frame.timestamp
         frameStart = cursor
@@ -186,6 +187,7 @@ package struct GoSegmentWalk: ~Copyable {
 
     func emptySegment(_ name: String, bytes: UInt64) -> LogFinding {
         LogFinding(
-            .emptySegment, segment: name, offset: 0, length: bytes, detail: "no messages")
+            .emptySegment, segment: name, offset: 0, length: bytes, detail: "no messages",
+            evidence: bytes == 0 ? "the file is empty" : "the file holds nothing but zeros")
     }
 }

@@ -209,7 +209,8 @@ package struct LogExaminer {
                     .emptySegment, segment: SegmentName.activeName, offset: 0, length: size,
                     detail: size == 0
                         ? "no messages and no mark yet"
-                        : "\(size) bytes and no whole mark: its making was not finished"))
+                        : "\(size) bytes and no whole mark: its making was not finished",
+                    evidence: "nothing is written behind a mark before that is durable"))
         default: break
         }
         if active != nil { settle(verdict) }
@@ -238,7 +239,7 @@ package struct LogExaminer {
         report(
             LogFinding(
                 .emptySegment, segment: empty.name.fileName, offset: 0, length: empty.size,
-                detail: "no messages"))
+                detail: "no messages", evidence: "it holds marks and nothing else"))
     }
 
     /// The log ends below an id that the caller knows durable, however clean its last frame.

@@ -37,7 +37,7 @@ package struct LogFinding: Hashable, Sendable {
 
     package init(
         _ kind: Kind, segment: String, offset: UInt64, length: UInt64, detail: String,
-        lost: ClosedRange<UInt64>? = nil, durableBelow: UInt64? = nil, evidence: String = ""
+        lost: ClosedRange<UInt64>? = nil, durableBelow: UInt64? = nil, evidence: String
     ) {
         self.kind = kind
         self.segment = segment

@@ -63,7 +63,9 @@ extension SegmentExaminer {
             log.report(
                 LogFinding(
                     .zeroTail, segment: name.fileName, offset: offset, length: size - offset,
-                    detail: "\(size - offset) zero bytes: preallocated space"))
+                    detail: "\(size - offset) zero bytes: preallocated space",
+                    evidence: "nothing but zeros up to the end of the file, and no id from "
+                        + "\(id) on is known durable"))
         case .clean, .error: break
         }
         log.settle(verdict)

@@ -146,7 +146,8 @@ struct SegmentExaminer: ~Copyable {
                 LogFinding(
                     .clockBack, segment: name.fileName, offset: offset,
                     length: UInt64(frame.bytes),
-                    detail: "timestamp \(fields.timestamp) after \(last)"))
+                    detail: "timestamp \(fields.timestamp) after \(last)",
+                    evidence: "the timestamps of this frame and of the one before it"))
         }
         log.previousTimestamp = fields.timestamp
         log.result.lastTimestamp = max(log.result.lastTimestamp ?? 0, fields.timestamp)
