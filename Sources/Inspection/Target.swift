@@ -12,11 +12,13 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .io(let error): "\(error)"
-        case .notFound(let path): "\(path): no such file or directory"
+        case .notFound(let path):
+            "\(path): no such file or directory; look whether the path is right"
         case .notALog(let path):
             "\(path) is neither a data directory (with topics/ in it), nor a topic directory, "
-                + "nor a segment file"
-        case .noSuchTopic(let name, let path): "\(path) has no topic \(name)"
+                + "nor a segment file; give one of these"
+        case .noSuchTopic(let name, let path):
+            "\(path) has no topic \(name); leave out --topic to see those that it has"
         }
     }
 }

@@ -16,7 +16,7 @@ struct Dump {
         do {
             target = try Target.resolve(path, dialect: dialect, topic: topic, on: Storage(disk))
         } catch {
-            voice.say("\(error); give another path, or see toymq-dump --help")
+            voice.say("\(error)")
             return .failed
         }
         let printer = Printer(
@@ -55,7 +55,7 @@ struct Dump {
                 printer.flush()
                 voice.say(
                     "topic \(Printable.text(topic.name)): \(error); what is left of it was not "
-                        + "read; make it readable and run this again")
+                        + "read")
                 failures += 1
                 if printer.shown == 0 { continue }
             }

@@ -40,9 +40,7 @@ struct Follow {
             } catch {
                 if isOver { break }
                 printer.flush()
-                voice.say(
-                    "topic \(Printable.text(topic.name)): \(error); make it readable and run "
-                        + "this again")
+                voice.say("topic \(Printable.text(topic.name)): \(error)")
                 return printer.shown == 0 ? .failed : .incomplete
             }
             if isOver { return end }
@@ -81,7 +79,7 @@ struct Follow {
                 } catch {
                     if isOver { return end }
                     printer.flush()
-                    voice.say("\(error); make it readable and run this again")
+                    voice.say("\(error)")
                     return .incomplete
                 }
                 if isOver { return end }

@@ -75,11 +75,14 @@ struct OpenCommand: ParsableCommand {
     private func topics(_ layout: DataLayout) throws -> [TopicName] {
         let all = try layout.topics().topics
         if all.isEmpty, access(layout.topicsDirectory.string, F_OK) != 0 {
-            throw InputError("\(layout.root) is not a data directory: it has no topics/")
+            throw InputError(
+                "\(layout.root) is not a data directory: it has no topics/; give the one that has")
         }
         guard let name = try topicName() else { return all }
         guard all.contains(name) else {
-            throw InputError("there is no topic \(name) in \(layout.topicsDirectory)")
+            throw InputError(
+                "there is no topic \(name) in \(layout.topicsDirectory); leave out --topic to "
+                    + "open all")
         }
         return [name]
     }

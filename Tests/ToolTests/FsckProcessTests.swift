@@ -149,6 +149,7 @@ import WAL
         let missing = try check(folder.path + "/none/../nothing")
         #expect(missing.exit() == 8)
         #expect(missing.error.contains("nothing"))
+        #expect(missing.error.contains("look whether the path is right"))
         #expect(missing.output.isEmpty)
         #expect(try exit("--help") == 0)
         #expect(try exit("--version") == 0)
@@ -204,6 +205,7 @@ import WAL
                 [folder.path, "--json"], tool: "toymq-fsck", wrapper: wrapper)
             #expect(refused.exit() == 8)
             #expect(refused.error.contains("ermission denied"), "\(refused.error)")
+            #expect(refused.error.contains("run this as a user who may"), "\(refused.error)")
             let report = try #require(refused.objects.first)
             #expect(report.text("verdict") == "error")
             let verdicts = (report["topics"] as? [[String: Any]])?.map { $0.text("verdict") }

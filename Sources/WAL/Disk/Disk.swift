@@ -50,8 +50,12 @@ public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
         self.errno = errno
     }
 
-    /// One line for people: `cannot sync /data/topics/a/segment.log: Input/output error`.
-    public var description: String { "cannot \(operation.rawValue) \(path): \(errno)" }
+    /// One line for people that says what to do:
+    /// `cannot open /data/LOCK: Permission denied; run this as a user who may, or change who may`.
+    public var description: String {
+        let verb = operation == .status ? "look at" : operation.rawValue
+        return "cannot \(verb) \(path): \(errno)" + (advice.map { "; \($0)" } ?? "")
+    }
 
     /// Whether the process or the system had no descriptor left: the call was not even begun.
     package var isOutOfDescriptors: Bool {
