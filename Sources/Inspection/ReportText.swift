@@ -17,7 +17,8 @@ package enum ReportText {
         if !quiet, !report.topics.isEmpty || report.actions.isEmpty {
             lines.append(closing(report))
         }
-        return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
+        // Names of files stand in all of them, and may hold anything.
+        return lines.map { Printable.text($0) + "\n" }.joined()
     }
 
     private static func lines(_ topic: TopicReport) -> [String] {

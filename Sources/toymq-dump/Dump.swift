@@ -16,7 +16,7 @@ struct Dump {
         do {
             target = try Target.resolve(path, dialect: dialect, topic: topic, on: Storage(disk))
         } catch {
-            voice.say("\(error)")
+            voice.say(Printable.text("\(error)"))
             return .failed
         }
         let printer = Printer(
@@ -54,8 +54,8 @@ struct Dump {
             if let error = report.error, !disk.isStopped {
                 printer.flush()
                 voice.say(
-                    "topic \(Printable.text(topic.name)): \(error); what is left of it was not "
-                        + "read")
+                    Printable.text(
+                        "topic \(topic.name): \(error); what is left of it was not read"))
                 failures += 1
                 if printer.shown == 0 { continue }
             }

@@ -40,7 +40,7 @@ struct Follow {
             } catch {
                 if isOver { break }
                 printer.flush()
-                voice.say("topic \(Printable.text(topic.name)): \(error)")
+                voice.say(Printable.text("topic \(topic.name): \(error)"))
                 return printer.shown == 0 ? .failed : .incomplete
             }
             if isOver { return end }
@@ -79,7 +79,7 @@ struct Follow {
                 } catch {
                     if isOver { return end }
                     printer.flush()
-                    voice.say("\(error)")
+                    voice.say(Printable.text("\(error)"))
                     return .incomplete
                 }
                 if isOver { return end }

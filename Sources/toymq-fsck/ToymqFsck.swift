@@ -108,8 +108,13 @@ struct FsckCommand: ParsableCommand {
 
     private static let voice = ToolVoice("toymq-fsck")
 
+    /// Names of files stand in what is said, and may hold anything.
+    private static func say(_ text: String) {
+        voice.say(Printable.text(text))
+    }
+
     private static func failed(_ text: String) -> ExitCode {
-        voice.say(text)
+        say(text)
         return ExitCode(ExitBits.operational.rawValue)
     }
 
@@ -143,7 +148,7 @@ struct FsckCommand: ParsableCommand {
         let verb = isRepair ? "repairing" : "checking"
         let progress = { (topic: String, number: Int, count: Int) in
             if showsProgress {
-                StandardStream.error.put("\r\u{1b}[K\(verb) \(number)/\(count) \(topic)")
+                StandardStream.error.put("\r\u{1b}[K\(verb) \(number)/\(count) \(Printable.text(topic))")
             }
         }
         defer { if showsProgress { StandardStream.error.put("\r\u{1b}[K") } }
@@ -158,15 +163,15 @@ struct FsckCommand: ParsableCommand {
     /// What the report has no place for.
     private func tell(_ outcome: Repair.Outcome) {
         for problem in outcome.problems {
-            FsckCommand.voice.say("topic \(problem.topic): \(problem.error)")
+            FsckCommand.say("topic \(problem.topic): \(problem.error)")
         }
         for topic in outcome.report.topics where outcome.problems.isEmpty {
             if let error = topic.errorText {
-                FsckCommand.voice.say("topic \(topic.topic): \(error); nothing was decided")
+                FsckCommand.say("topic \(topic.topic): \(error); nothing was decided")
             }
         }
         if let kept = outcome.keptIn, !json {
-            FsckCommand.voice.say(
+            FsckCommand.say(
                 "the old files are in \(kept); toymq-fsck --undo \(kept) puts them back")
         }
     }
@@ -182,7 +187,7 @@ struct FsckCommand: ParsableCommand {
             try file.write(page)
             return true
         } catch {
-            FsckCommand.voice.say("the report was not written: \(error)")
+            FsckCommand.say("the report was not written: \(error)")
             return false
         }
     }
@@ -203,7 +208,7 @@ struct FsckCommand: ParsableCommand {
         } else {
             return
         }
-        FsckCommand.voice.say("--report: \(file.path) \(reason)")
+        FsckCommand.say("--report: \(file.path) \(reason)")
         throw ExitCode(ExitBits.usage.rawValue)
     }
 
@@ -225,7 +230,7 @@ struct FsckCommand: ParsableCommand {
             try StandardOutput.put(bytes)
             return []
         } catch {
-            FsckCommand.voice.say("\(error)")
+            FsckCommand.say("\(error)")
             return .operational
         }
     }

@@ -201,14 +201,14 @@ struct FrameText {
 
     /// The line of a finding. It begins with `#`, which no line of a frame does.
     static func render(_ finding: Finding, topic: String?) -> String {
-        let place = [topic, finding.segment].compactMap(\.self).map(Printable.text)
-            .joined(separator: "/")
+        let place = [topic, finding.segment].compactMap(\.self).joined(separator: "/")
         var text = "# \(place): offset \(finding.offset), \(finding.length) bytes: "
         text += "\(finding.severity.rawValue) \(finding.kind.rawValue): \(finding.detail)"
         if let lost = finding.lost {
             let last = lost.lowerBound == lost.upperBound ? "" : " to \(lost.upperBound)"
             text += "; lost: id \(lost.lowerBound)\(last)"
         }
-        return text + "\n"
+        // Names of files stand in the detail, too.
+        return Printable.text(text) + "\n"
     }
 }
