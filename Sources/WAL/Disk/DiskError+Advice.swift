@@ -1,4 +1,4 @@
-public import SystemPackage
+internal import SystemPackage
 
 extension DiskError {
     /// What to do about it, in a few words; nil where the error number does not tell.
