@@ -89,6 +89,8 @@ final class Printer: SurveyVisitor {
     }
 
     func finding(_ finding: Finding) {
+        // Whoever follows waits at a torn end: the rest of it may be on its way.
+        if options.follow, finding.kind == .tornTail { return }
         if finding.severity > .remark { foundWorse = true }
         if isDone { return }
         if options.stats { stats.note(finding) }

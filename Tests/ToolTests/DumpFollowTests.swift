@@ -85,6 +85,37 @@ struct DumpFollowTests {
         #expect(process.exit() == 0)
     }
 
+    @Test func itMayBeginAtHalfAFrame() throws {
+        let folder = try DumpFolder()
+        let whole = DumpFrame.segment([
+            .mark(0), .message(0, Array("a".utf8)), .mark(1), .message(1, Array("later".utf8)),
+        ])
+        let native = try folder.topic("native").appendingPathComponent("segment.log")
+        let other = try folder.topic("go").appendingPathComponent("000000.log")
+        let go = DumpFollowTests.goFrame(0) + DumpFollowTests.goFrame(1)
+        for (file, bytes, topic) in [(native, whole, "native"), (other, go, "go")] {
+            let half = bytes.count - 10
+            try Data(bytes[..<half]).write(to: file)
+            let process = try DumpProcess([folder.path, "--topic", topic, "--json", "--follow"])
+            #expect(process.waits { $0.objects.count == 1 })
+            let handle = try FileHandle(forWritingTo: file)
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data(bytes[half...]))
+            try handle.close()
+            #expect(process.waits { $0.objects.count == 2 }, "\(topic)")
+            #expect(process.objects.compactMap { $0.number("id") } == [0, 1], "\(topic)")
+            process.interrupt()
+            #expect(process.exit() == 0, "\(topic)")
+        }
+    }
+
+    private static func goFrame(_ id: UInt64) -> [UInt8] {
+        var body = DumpFrame.little(id) + DumpFrame.little(id) + [0, 0]
+        body += DumpFrame.little(1 as UInt32) + [0x61]
+        return DumpFrame.little(UInt32(body.count + 4)) + body
+            + DumpFrame.little(CRC32.of(RawSpan(of: body)))
+    }
+
     @Test func itEndsWithItsReader() throws {
         let folder = try DumpFolder()
         let file = try folder.topic("a").appendingPathComponent("segment.log")
@@ -115,12 +146,7 @@ struct DumpFollowTests {
 
     @Test func aGoLogIsFollowedFromFileToFile() throws {
         let folder = try DumpFolder()
-        func frame(_ id: UInt64) -> [UInt8] {
-            var body = DumpFrame.little(id) + DumpFrame.little(id) + [0, 0]
-            body += DumpFrame.little(1 as UInt32) + [0x61]
-            return DumpFrame.little(UInt32(body.count + 4)) + body
-                + DumpFrame.little(CRC32.of(RawSpan(of: body)))
-        }
+        let frame = DumpFollowTests.goFrame
         let first = folder.url.appendingPathComponent("000000.log")
         try Data(frame(0)).write(to: first)
         let process = try DumpProcess([folder.path, "--json", "--follow"])
