@@ -12,6 +12,7 @@ struct GoSurvey {
 
     func run(_ visitor: (any SurveyVisitor)?) throws(DiskError) -> TopicReport {
         var report = TopicReport(topic: topic)
+        report.dialect = .go
         var counts: [String: (messages: UInt64, first: UInt64?, next: UInt64?)] = [:]
         var walk = GoSegmentWalk(segments, on: storage)
         loop: while true {

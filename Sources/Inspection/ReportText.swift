@@ -32,10 +32,10 @@ package enum ReportText {
         head += ", \(bytes) bytes"
         if let next = topic.nextID { head += "; next id \(next)" }
         if let durable = topic.durableBelow { head += ", known durable below \(durable)" }
-        return [head] + topic.findings.flatMap(lines)
+        return [head] + topic.findings.flatMap { lines($0, topic.dialect) }
     }
 
-    private static func lines(_ finding: Finding) -> [String] {
+    private static func lines(_ finding: Finding, _ dialect: LogDialect) -> [String] {
         var line = "  \(finding.severity.rawValue): \(finding.kind.rawValue)"
         line += " in \(finding.segment) at offset \(finding.offset)"
         if finding.length > 0 { line += ", \(count(finding.length, "byte"))" }
@@ -48,7 +48,9 @@ package enum ReportText {
         }
         if finding.severity > .remark {
             if !finding.evidence.isEmpty { lines.append("    why: \(finding.evidence)") }
-            if let advice = finding.kind.advice { lines.append("    next: \(advice)") }
+            if let advice = finding.kind.advice(for: dialect) {
+                lines.append("    next: \(advice)")
+            }
         }
         return lines
     }

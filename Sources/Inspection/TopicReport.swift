@@ -4,6 +4,8 @@ package import WAL
 package struct TopicReport: Sendable {
     package var topic: String
     package var verdict = Verdict.clean
+    /// Who wrote it. Logs of the Go program are checked and never repaired.
+    package var dialect = LogDialect.native
     /// A process has it open: it was checked up to what is known durable.
     package var isLive = false
     /// The id of the next message; nil where nothing tells.
@@ -86,6 +88,10 @@ package struct InspectionReport: Sendable {
 
     /// The worst of all topics.
     package var verdict: Verdict { topics.map(\.verdict).max() ?? .clean }
+    /// Whether all of it is the Go program's.
+    package var isOfGoProgram: Bool {
+        !topics.isEmpty && topics.allSatisfy { $0.dialect == .go }
+    }
     package var exitBits: ExitBits {
         topics.reduce(into: []) { $0.formUnion($1.exitBits) }
     }

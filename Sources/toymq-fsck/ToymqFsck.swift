@@ -40,7 +40,8 @@ struct FsckCommand: ParsableCommand {
 
             --preen and --repair take the log's lock, set aside what they change in \
             DATA/lost+found/<time>/ (beside PATH if that is not a data directory), write new files \
-            beside the old ones, check them and rename them over. --undo puts it all back.
+            beside the old ones, check them and rename them over. --undo puts it all back. Logs of \
+            the Go program are only checked.
 
             The exit code is a sum, as that of fsck(8): 0 clean or only remarks, 1 something was \
             corrected, 4 something is left uncorrected (expected after a crash, newer, or damage), \
@@ -170,6 +171,7 @@ struct FsckCommand: ParsableCommand {
                 FsckCommand.say("topic \(topic.topic): \(error); nothing was decided")
             }
         }
+        if preen || `repair` { sayWhatIsOnlyChecked(outcome.report) }
         if let kept = outcome.keptIn, !json {
             FsckCommand.say(
                 "the old files are in \(kept); toymq-fsck --undo \(kept) puts them back")
@@ -189,6 +191,16 @@ struct FsckCommand: ParsableCommand {
         } catch {
             FsckCommand.say("the report was not written: \(error)")
             return false
+        }
+    }
+
+    /// A repair that does nothing is told from one that had nothing to do.
+    private func sayWhatIsOnlyChecked(_ report: InspectionReport) {
+        for topic in report.topics where topic.dialect == .go {
+            FsckCommand.say(
+                "topic \(topic.topic): logs of the Go program are only checked, "
+                    + "\(preen ? "--preen" : "--repair") is not done for them; toymqctl import "
+                    + "takes over what is whole")
         }
     }
 

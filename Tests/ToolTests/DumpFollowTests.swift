@@ -92,7 +92,7 @@ struct DumpFollowTests {
         ])
         let native = try folder.topic("native").appendingPathComponent("segment.log")
         let other = try folder.topic("go").appendingPathComponent("000000.log")
-        let go = DumpFollowTests.goFrame(0) + DumpFollowTests.goFrame(1)
+        let go = DumpFrame.go(0) + DumpFrame.go(1)
         for (file, bytes, topic) in [(native, whole, "native"), (other, go, "go")] {
             let half = bytes.count - 10
             try Data(bytes[..<half]).write(to: file)
@@ -107,13 +107,6 @@ struct DumpFollowTests {
             process.interrupt()
             #expect(process.exit() == 0, "\(topic)")
         }
-    }
-
-    private static func goFrame(_ id: UInt64) -> [UInt8] {
-        var body = DumpFrame.little(id) + DumpFrame.little(id) + [0, 0]
-        body += DumpFrame.little(1 as UInt32) + [0x61]
-        return DumpFrame.little(UInt32(body.count + 4)) + body
-            + DumpFrame.little(CRC32.of(RawSpan(of: body)))
     }
 
     @Test func itEndsWithItsReader() throws {
@@ -146,7 +139,7 @@ struct DumpFollowTests {
 
     @Test func aGoLogIsFollowedFromFileToFile() throws {
         let folder = try DumpFolder()
-        let frame = DumpFollowTests.goFrame
+        let frame = DumpFrame.go
         let first = folder.url.appendingPathComponent("000000.log")
         try Data(frame(0)).write(to: first)
         let process = try DumpProcess([folder.path, "--json", "--follow"])

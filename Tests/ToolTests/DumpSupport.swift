@@ -86,6 +86,13 @@ struct DumpFrame {
         return bytes
     }
 
+    /// A message of the Go program, made by hand as well: `a` is its payload, its id its time.
+    static func go(_ id: UInt64) -> [UInt8] {
+        var body = little(id) + little(id) + [0, 0]
+        body += little(1 as UInt32) + [0x61]
+        return little(UInt32(body.count + 4)) + body + little(CRC32.of(RawSpan(of: body)))
+    }
+
     /// What a renderer makes of it.
     func rendered(
         json: Bool = true, payload: PayloadForm = .text, following: Bool? = nil

@@ -82,6 +82,14 @@ package enum ReportHTML {
     private static func advice(_ report: InspectionReport) -> [(String, String?)] {
         let path = quoted(report.path)
         switch report.verdict {
+        case .torn where report.isOfGoProgram, .damaged where report.isOfGoProgram:
+            return [
+                ("See what is left:", "toymq-dump \(path)"),
+                (
+                    "Logs of the Go program are not repaired. What is whole can be taken over into "
+                        + "a data directory of this broker:", "toymqctl import \(path) DATA"
+                ),
+            ]
         case .clean, .zeroTail:
             return report.exitBits.contains(.uncorrected)
                 ? [
@@ -184,7 +192,7 @@ package enum ReportHTML {
         for segment in topic.segments { map(segment, topic, &page) }
         let findings = topic.findings.sorted { $0.severity > $1.severity }
         for finding in findings.prefix(findingLimit) {
-            self.finding(finding, topic.topic, pictures, &page)
+            self.finding(finding, topic, pictures, &page)
         }
         if findings.count > findingLimit {
             page.element("p", "note", "and \(findings.count - findingLimit) more findings")
@@ -232,7 +240,8 @@ package enum ReportHTML {
     }
 
     private static func finding(
-        _ finding: Finding, _ topic: String, _ pictures: ReportPictures, _ page: inout HTMLText
+        _ finding: Finding, _ topic: TopicReport, _ pictures: ReportPictures,
+        _ page: inout HTMLText
     ) {
         let tone =
             switch finding.severity {
@@ -257,9 +266,11 @@ package enum ReportHTML {
                     : "Messages \(lost.lowerBound) to \(lost.upperBound) are lost.")
         }
         if !finding.evidence.isEmpty { page.element("p", "", "Why: \(finding.evidence).") }
-        if let advice = finding.kind.advice { page.element("p", "", "Next: \(advice).") }
+        if let advice = finding.kind.advice(for: topic.dialect) {
+            page.element("p", "", "Next: \(advice).")
+        }
         let key = ReportPictures.Place(
-            topic: topic, file: finding.segment, offset: finding.offset)
+            topic: topic.topic, file: finding.segment, offset: finding.offset)
         if let excerpt = pictures.excerpts[key] {
             HexDump.render(excerpt, finding, &page)
         }

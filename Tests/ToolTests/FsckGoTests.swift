@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+/// Logs of the Go program, which are checked and nothing else.
+@Suite("Fsck: Go logs") struct FsckGoTests {
+    private let folder: DumpFolder
+    private let file: URL
+
+    init() throws {
+        folder = try DumpFolder()
+        file = try folder.topic("t").appendingPathComponent("000000.log")
+    }
+
+    private static let torn = DumpFrame.go(0) + DumpFrame.go(1).dropLast(3)
+    private static let damaged: [UInt8] = {
+        var bytes = DumpFrame.go(0) + DumpFrame.go(1) + DumpFrame.go(2)
+        bytes[45] ^= 1
+        return bytes
+    }()
+
+    @Test(arguments: [(torn, Int32(4)), (damaged, 68)])
+    func theAdviceIsOneThatHelps(bytes: [UInt8], code: Int32) throws {
+        try Data(bytes).write(to: file)
+        let page = folder.path + "/page.html"
+        let process = try DumpProcess([folder.path, "--report", page], tool: "toymq-fsck")
+        #expect(process.exit() == code)
+        let html = try String(contentsOfFile: page, encoding: .utf8)
+        for text in [process.output, html] {
+            #expect(text.contains("toymqctl import"))
+            #expect(!text.contains("--preen") && !text.contains("--repair"), "\(text)")
+        }
+    }
+
+    @Test(arguments: ["--preen", "--repair"])
+    func aRepairSaysThatItIsNotDone(mode: String) throws {
+        for (bytes, code) in [
+            (DumpFrame.go(0), 0), (FsckGoTests.torn, 4), (FsckGoTests.damaged, 68),
+        ] as [([UInt8], Int32)] {
+            try Data(bytes).write(to: file)
+            let process = try DumpProcess([folder.path, mode], tool: "toymq-fsck")
+            #expect(process.exit() == code)
+            #expect(process.error.contains("topic t: "))
+            #expect(process.error.contains("\(mode) is not done"), "\(process.error)")
+            #expect(try Data(contentsOf: file) == Data(bytes))
+        }
+    }
+}
