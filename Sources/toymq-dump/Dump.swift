@@ -50,6 +50,7 @@ struct Dump {
         var failures = 0
         for topic in target.topics where !printer.isDone {
             printer.begin(topic: topic.name)
+            let shownBefore = printer.shown
             let report = TopicSurvey(topic, on: Storage(disk)).run(visitor: printer)
             if let error = report.error, !disk.isStopped {
                 printer.flush()
@@ -57,7 +58,8 @@ struct Dump {
                     Printable.text(
                         "topic \(topic.name): \(error); what is left of it was not read"))
                 failures += 1
-                if printer.shown == 0 { continue }
+                // Of what was not read there are no numbers: zeros would say that nothing is there.
+                if printer.shown == shownBefore { continue }
             }
             printer.endTopic(report.segments)
         }

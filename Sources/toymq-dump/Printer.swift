@@ -52,7 +52,7 @@ final class Printer: SurveyVisitor {
     /// Another topic begins.
     func begin(topic: String) {
         self.topic = topic
-        stats = Statistics()
+        stats = Statistics(countsMarks: options.filter.marks)
         last = nil
     }
 

@@ -123,7 +123,24 @@ import WAL
         #expect(stats.number("last_id") == 10)
         #expect(stats.number("payload_bytes") == 14)
         #expect(stats.number("file_bytes") == UInt64(try Data(contentsOf: segment).count))
+        #expect(stats["marks"] == nil)
         #expect(try DumpProcess.run(folder.path, "--stats").output.contains("messages per commit"))
+        let marks = try DumpProcess.run(folder.path, "--stats", "--json", "--marks")
+        #expect((marks.objects.last?.number("marks") ?? 0) > 0)
+    }
+
+    @Test func ofATopicThatCannotBeReadThereAreNoNumbers() throws {
+        for name in ["A", "z"] {
+            // Before the one that can be read, and behind it.
+            let unreadable = try folder.topic(name).appendingPathComponent("segment.log")
+            try FileManager.default.createDirectory(
+                at: unreadable, withIntermediateDirectories: false)
+        }
+        let process = try DumpProcess.run(folder.path, "--stats", "--json")
+        #expect(process.exit() == 1)
+        let counted = process.objects.filter { $0["messages"] != nil }
+        #expect(counted.map { $0.text("topic") } == ["a"])
+        #expect(process.error.contains("topic A: ") && process.error.contains("topic z: "))
     }
 
     @Test func exitCodesAreThoseOfTheContract() throws {

@@ -1,11 +1,13 @@
 /// Numbers about the messages of one topic. Of fixed size, however many there are.
 package struct Statistics {
-    package init() {}
+    /// `countsMarks`: whether marks are among the frames that are counted.
+    package init(countsMarks: Bool = false) { marks = countsMarks ? 0 : nil }
 
     private(set) var segments: UInt64 = 0
     private(set) var fileBytes: UInt64 = 0
     private(set) var messages: UInt64 = 0
-    private(set) var marks: UInt64 = 0
+    /// Nil where they are left out.
+    private(set) var marks: UInt64?
     private(set) var lostMessages: UInt64 = 0
     private(set) var keys: UInt64 = 0
     private(set) var withHeaders: UInt64 = 0
@@ -37,7 +39,7 @@ package struct Statistics {
         frameBytes += UInt64(frame.length)
         switch frame.role {
         case .mark:
-            marks += 1
+            marks = (marks ?? 0) + 1
             return
         case .lost(let count):
             lostMessages &+= count

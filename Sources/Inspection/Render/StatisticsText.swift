@@ -68,7 +68,7 @@ extension Statistics {
         row("segments", "\(segments), \(fileBytes) bytes")
         row("messages", "\(messages)")
         if let firstID, let lastID { row("ids", "\(firstID) to \(lastID)") }
-        if marks > 0 { row("marks", "\(marks)") }
+        row("marks", marks.map(String.init))
         if lostMessages > 0 { row("lost messages", "\(lostMessages)") }
         if findings > 0 { row("findings", "\(findings)") }
         row("frame bytes", "\(frameBytes)")
