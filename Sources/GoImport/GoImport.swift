@@ -34,6 +34,7 @@ public struct GoImport: Sendable {
         var report = ImportReport()
         let plan: ImportPlan
         do {
+            try refuseOverlap()
             plan = try ImportPlan.make(source, as: name, on: layout.storage)
         } catch let error as ImportError {
             throw error
@@ -57,6 +58,24 @@ public struct GoImport: Sendable {
             throw .io(error)
         } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
         return report
+    }
+
+    /// Nothing is changed under the Go program's directory, and nothing is imported from where it
+    /// is imported to.
+    private func refuseOverlap() throws {
+        let from = try resolved(source)
+        let to = try resolved(layout.root)
+        if from.starts(with: to) || to.starts(with: from) {
+            throw ImportError.overlap(source, layout.root)
+        }
+    }
+
+    /// Where a path leads, also if not all of it is there yet.
+    private func resolved(_ path: FilePath) throws(DiskError) -> FilePath {
+        let disk = layout.storage.disk
+        if try disk.status(path) != nil { return try disk.resolve(path) }
+        guard let name = path.lastComponent else { return path }
+        return try resolved(path.parentDirectory).appending(name)
     }
 
     /// Before anything is built: either all topics are taken over or none.

@@ -126,6 +126,8 @@ public enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     case severalTopics(FilePath, count: Int)
     /// The topic is there already.
     case exists(TopicName, FilePath)
+    /// One of the two directories, the Go program's and DATA, is or lies in the other.
+    case overlap(FilePath, FilePath)
     /// DATA is in use, or its lock cannot be taken.
     case lock(DataLockError)
     /// A system call failed.
@@ -150,6 +152,9 @@ public enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
         case .exists(let name, let path):
             "the topic \(name) exists already in \(path); nothing was imported. Give another name "
                 + "with --topic, or another DATA"
+        case .overlap(let source, let data):
+            "\(source) and \(data) lie one in the other: the topic would be made among the files of "
+                + "the Go program; nothing was imported. Give another DATA"
         case .lock(let error): "\(error)"
         case .io(let error): "\(error)"
         case .open(let error): "\(error)"

@@ -17,7 +17,8 @@ struct ImportCommand: ParsableCommand {
             1970. Positions that consumers have acknowledged are taken over.
 
             What cannot be taken over is listed on standard error, and so is damage in the Go log; \
-            the exit code is 1 then. Nothing is changed under PATH.
+            the exit code is 1 then. Nothing is changed under PATH: DATA may not lie in it, nor it in \
+            DATA.
 
             All topics appear in DATA at once, when they are whole and durable. An import that was \
             interrupted leaves none; run it again.

@@ -38,6 +38,28 @@ import WAL
         #expect(directory.names(in: directory.data.topicsDirectory) == ["t"])
     }
 
+    @Test func pathAndDataLieApart() throws {
+        try directory.write(Go.frames(0..<5), to: "go/topics/t/000000.log")
+        let root = directory.path.appending("go")
+        let topic = root.appending("topics").appending("t")
+        let link = directory.path.appending("link")
+        try FileManager.default.createSymbolicLink(
+            atPath: link.string, withDestinationPath: topic.string)
+        let before = try FileManager.default.subpathsOfDirectory(atPath: directory.path.string)
+        for (path, data) in [
+            (root, root), (topic, root), (root, topic), (topic, topic), (link, root),
+            (root, link.appending("new")), (root, root.appending("new")),
+        ] {
+            let work = GoImport(path, into: DataLayout(data), as: try TopicName("n"))
+            #expect(try refusal(work) == .overlap(path, data), "\(path) \(data)")
+        }
+        #expect(
+            try FileManager.default.subpathsOfDirectory(atPath: directory.path.string) == before)
+        // A name that only begins alike is another directory.
+        let beside = DataLayout(directory.path.appending("go-native"))
+        #expect(try GoImport(root, into: beside).run().isComplete)
+    }
+
     @Test func allTopicsOrNone() throws {
         try writeTopic()
         try directory.write(Go.frames(0..<5), to: "source/topics/a/000000.log")
