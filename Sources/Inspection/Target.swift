@@ -7,6 +7,7 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
     case io(DiskError)
     case notFound(FilePath)
     case notALog(FilePath)
+    case noGoLog(FilePath)
     case noSuchTopic(String, FilePath)
 
     package var description: String {
@@ -17,6 +18,8 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notALog(let path):
             "\(path) is neither a data directory (with topics/ in it), nor a topic directory, "
                 + "nor a segment file; give one of these"
+        case .noGoLog(let path):
+            "\(path) holds no log of the Go program; leave out --dialect to read what it holds"
         case .noSuchTopic(let name, let path):
             "\(path) has no topic \(name); leave out --topic to see those that it has"
         }
@@ -96,6 +99,8 @@ package struct Target: Sendable {
             let isMissing = error.errno == .noSuchFileOrDirectory && error.path == given
             throw isMissing ? .notFound(given) : .io(error)
         }
+        // What is not of the dialect that was asked for is not read as another one, wherever it lies.
+        if dialect == .go, target?.topics.isEmpty ?? true { throw .noGoLog(given) }
         guard let target else { throw .notALog(given) }
         guard let topic else { return target }
         let topics = target.topics.filter { $0.name == topic }
@@ -166,7 +171,9 @@ private struct TargetResolver {
                     found = [native(directory, entry.name.string, in: path)]
                 }
             }
-            if found.isEmpty, isDirectory, (try? TopicName(entry.name.string)) != nil {
+            if found.isEmpty, isDirectory, dialect != .go,
+                (try? TopicName(entry.name.string)) != nil
+            {
                 // A topic whose directory was made and nothing in it yet.
                 found = [native(directory, entry.name.string, in: path)]
             }

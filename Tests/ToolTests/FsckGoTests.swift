@@ -31,6 +31,27 @@ import Testing
         }
     }
 
+    @Test func withItsDialectNothingElseIsRead() throws {
+        let ours = try DumpFolder()
+        let segment = try ours.topic("a").appendingPathComponent("segment.log")
+        try Data(DumpFrame.segment([.mark(0), .message(0, []), .mark(1)])).write(to: segment)
+        let topic = segment.deletingLastPathComponent()
+        for path in [ours.path, topic.path] {
+            for (tool, code) in [("toymq-fsck", 8), ("toymq-dump", 2)] as [(String, Int32)] {
+                let process = try DumpProcess([path, "--dialect", "go"], tool: tool)
+                #expect(process.exit() == code, "\(tool) \(path)")
+                #expect(process.error.contains("no log of the Go program"), "\(process.error)")
+            }
+        }
+        // Beside a log of theirs, ours is a file that does not belong there.
+        try Data(DumpFrame.go(0)).write(
+            to: try ours.topic("t").appendingPathComponent("000000.log"))
+        let process = try DumpProcess([ours.path, "--dialect", "go"], tool: "toymq-fsck")
+        #expect(process.exit() == 0)
+        #expect(process.output.contains("t: clean") && !process.output.contains("a: clean"))
+        #expect(process.output.contains("topics/a"))
+    }
+
     @Test(arguments: ["--preen", "--repair"])
     func aRepairSaysThatItIsNotDone(mode: String) throws {
         for (bytes, code) in [
