@@ -18,6 +18,8 @@ package enum InnerFault: String, Hashable, Sendable {
     case lost = "a lost frame has another part, a commit index, no ids or bytes that are not zero"
     case key = "the key is empty or longer than the frame"
     case headers = "the headers do not fill their length exactly"
+    case headerCount = "the headers are there, but their count is 0"
+    case headerName = "the name of a header is empty"
 }
 
 /// Bytes to frame or fault. A pure function: no length is used before it has been checked against
@@ -118,9 +120,9 @@ package enum FrameDecoder {
         if decoded.fields.presence.contains(.headers) {
             guard end - cursor >= 4 else { return .inner(.headers) }
             let length = Int(frame.u32(at: cursor))
-            guard length <= end - cursor - 4,
-                headersFit(frame.extracting(cursor + 4..<cursor + 4 + length))
-            else { return .inner(.headers) }
+            guard length <= end - cursor - 4 else { return .inner(.headers) }
+            let block = frame.extracting(cursor + 4..<cursor + 4 + length)
+            if let fault = headerFault(block) { return .inner(fault) }
             decoded.headerBytes = UInt32(length)
         }
         return nil
@@ -136,25 +138,26 @@ package enum FrameDecoder {
         return count
     }
 
-    /// Whether `block` is a count and that many names and values, to its last byte.
-    private static func headersFit(_ block: RawSpan) -> Bool {
-        guard block.byteCount >= 2 else { return false }
+    /// What keeps `block` from being a count and that many names and values, to its last byte.
+    private static func headerFault(_ block: RawSpan) -> InnerFault? {
+        guard block.byteCount >= 2 else { return .headers }
         var left = Int(block.u16(at: 0))
-        guard left >= 1 else { return false }
+        guard left >= 1 else { return .headerCount }
         var cursor = 2
         while left > 0 {
-            guard block.byteCount - cursor >= 2 else { return false }
+            guard block.byteCount - cursor >= 2 else { return .headers }
             let name = Int(block.u16(at: cursor))
             cursor += 2
-            guard name > 0, name <= block.byteCount - cursor else { return false }
+            guard name > 0 else { return .headerName }
+            guard name <= block.byteCount - cursor else { return .headers }
             cursor += name
-            guard block.byteCount - cursor >= 4 else { return false }
+            guard block.byteCount - cursor >= 4 else { return .headers }
             let value = Int(block.u32(at: cursor))
             cursor += 4
-            guard value <= block.byteCount - cursor else { return false }
+            guard value <= block.byteCount - cursor else { return .headers }
             cursor += value
             left -= 1
         }
-        return cursor == block.byteCount
+        return cursor == block.byteCount ? nil : .headers
     }
 }
