@@ -57,6 +57,9 @@ package enum FindingKind: String, CaseIterable, Sendable {
         }
     }
 
+    /// Whether it is a remark about a single frame, which is there.
+    package var isAboutOneFrame: Bool { self == .lost || self == .clockBack }
+
     /// What to do about it in a log of this dialect, for people.
     package func advice(for dialect: LogDialect) -> String? {
         switch self {

@@ -26,6 +26,19 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension TargetError {
+    /// As a system call that failed, for a report.
+    package var asDiskError: DiskError {
+        switch self {
+        case .io(let error): error
+        case .notFound(let path), .noGoLog(let path), .noSuchTopic(_, let path):
+            DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
+        case .notALog(let path):
+            DiskError(operation: .open, path: path, errno: .invalidArgument)
+        }
+    }
+}
+
 /// One log to inspect.
 package struct TopicTarget: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {

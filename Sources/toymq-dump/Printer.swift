@@ -93,6 +93,8 @@ final class Printer: SurveyVisitor {
         if options.follow, finding.kind == .tornTail { return }
         if finding.severity > .remark { foundWorse = true }
         if isDone { return }
+        // A filter hides frames and what is remarked about one of them, and no damage.
+        if finding.kind.isAboutOneFrame, !options.filter.isOpen { return }
         if options.stats { stats.note(finding) }
         renderer.finding(finding, topic: topic)
         flushIfLarge()

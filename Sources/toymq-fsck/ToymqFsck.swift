@@ -97,6 +97,9 @@ struct FsckCommand: ParsableCommand {
         if undo != nil, preen || `repair` || report != nil {
             throw ValidationError("--undo goes with none of --preen, --repair and --report.")
         }
+        if path?.isEmpty ?? false { throw ValidationError("PATH is empty.") }
+        if undo?.isEmpty ?? false { throw ValidationError("--undo: the path is empty.") }
+        if report?.isEmpty ?? false { throw ValidationError("--report: the path is empty.") }
         if path == nil, undo == nil { throw ValidationError("Missing expected argument '<path>'") }
     }
 
@@ -137,7 +140,7 @@ struct FsckCommand: ParsableCommand {
             return try Target.resolve(
                 FilePath(path ?? "."), dialect: dialect.dialect, topic: topic, on: .local)
         } catch {
-            if json, case .io(let cause) = error { _ = showUnreadable(cause) }
+            if json { _ = showUnreadable(error) }
             throw FsckCommand.failed("\(error)")
         }
     }
@@ -225,11 +228,12 @@ struct FsckCommand: ParsableCommand {
     }
 
     /// Not even the topics could be listed: the report says so all the same.
-    private func showUnreadable(_ error: DiskError) -> ExitBits {
+    private func showUnreadable(_ error: TargetError) -> ExitBits {
         var report = InspectionReport(path: path ?? ".")
         var unread = TopicReport(topic: topic ?? "")
         unread.verdict = .error
-        unread.error = error
+        unread.error = error.asDiskError
+        unread.problem = error.description
         report.topics = [unread]
         return show(report)
     }

@@ -115,7 +115,12 @@ private final class Running: Sendable {
                 ])
             var text = "listening \(server.address)\n"
             if let metrics = server.metricsAddress { text += "metrics \(metrics)\n" }
-            StandardStream.output.put(text)
+            do throws(OutputError) {
+                try StandardOutput.put(Array(text.utf8))
+            } catch {
+                // Whoever waits for the line waits for ever; the broker serves all the same.
+                logger.warning("the line with the address was not printed: \(error)")
+            }
             Supervisor.tell("READY=1")
         } catch let error as ListenError {
             let setting =

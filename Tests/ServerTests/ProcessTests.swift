@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ProcessSupport
 import Testing
 import WAL
 import WALTestSupport
@@ -33,6 +34,23 @@ struct ProcessTests {
         // for as long as the --shutdown-timeout of 10 s.
         #expect(milliseconds < 5000)
         #expect(try clients[3].isClosed())
+    }
+
+    @Test("a listening line that nobody gets is told in the log, and the broker serves")
+    func listeningLineThatIsNotPrinted() throws {
+        let data = try DataFolder()
+        let log = data.url.deletingLastPathComponent().path + "/log"
+        let child = try ChildProcess(
+            [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"],
+            output: .file("/dev/full"), error: .file(log))
+        let isTold = child.comes {
+            let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+            return text.contains("the line with the address was not printed: ")
+                && text.contains("No space left")
+        }
+        #expect(isTold)
+        child.signal(SIGTERM)
+        #expect(child.wait() == .exit(0))
     }
 
     @Test("what was taken before SIGTERM is answered, however slowly the client reads")

@@ -101,6 +101,9 @@ import WAL
         let filtered = try DumpProcess.run(folder.path, "--from-id", "10")
         #expect(filtered.exit() == 1)
         #expect(filtered.lines.contains { $0.hasPrefix("# segment.log: offset 80, 41 bytes: ") })
+        // What is remarked about a frame goes with it.
+        #expect(!filtered.output.contains("remark lost"))
+        #expect(try DumpProcess.run(folder.path).output.contains("remark lost"))
         // What is asked for was shown before the damage.
         #expect(try DumpProcess.run(folder.path, "--limit", "1").exit() == 0)
     }

@@ -141,7 +141,10 @@ import WAL
     }
 
     @Test func wrongUsageIs16AndWhatIsNotThere8() throws {
-        for arguments in [["--no-such-flag", "."], [], ["--preen", "--repair", "."]] {
+        for arguments in [
+            ["--no-such-flag", "."], [], ["--preen", "--repair", "."], [""], ["--undo", ""],
+            [".", "--report", ""],
+        ] {
             let process = try DumpProcess(arguments, tool: "toymq-fsck")
             #expect(process.exit() == 16, "\(arguments)")
             #expect(!process.error.isEmpty)
@@ -151,6 +154,16 @@ import WAL
         #expect(missing.error.contains("nothing"))
         #expect(missing.error.contains("look whether the path is right"))
         #expect(missing.output.isEmpty)
+        for arguments in [
+            [folder.path + "/nothing"], ["/dev/null"], [folder.path, "--topic", "x"],
+        ] {
+            let process = try DumpProcess(arguments + ["--json"], tool: "toymq-fsck")
+            #expect(process.exit() == 8)
+            let report = try #require(process.objects.first)
+            #expect(report.text("verdict") == "error")
+            let error = (report["topics"] as? [[String: Any]])?.first?.text("error")
+            #expect(process.error == "toymq-fsck: \(error ?? "-")\n")
+        }
         #expect(try exit("--help") == 0)
         #expect(try exit("--version") == 0)
     }
