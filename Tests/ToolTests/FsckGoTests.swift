@@ -11,14 +11,14 @@ import Testing
         file = try folder.topic("t").appendingPathComponent("000000.log")
     }
 
-    private static let torn = DumpFrame.go(0) + DumpFrame.go(1).dropLast(3)
+    private static let torn: [UInt8] = DumpFrame.go(0) + DumpFrame.go(1).dropLast(3)
     private static let damaged: [UInt8] = {
         var bytes = DumpFrame.go(0) + DumpFrame.go(1) + DumpFrame.go(2)
         bytes[45] ^= 1
         return bytes
     }()
 
-    @Test(arguments: [(torn, Int32(4)), (damaged, 68)])
+    @Test(arguments: [(torn, 4), (damaged, 68)] as [([UInt8], Int32)])
     func theAdviceIsOneThatHelps(bytes: [UInt8], code: Int32) throws {
         try Data(bytes).write(to: file)
         let page = folder.path + "/page.html"
