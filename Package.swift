@@ -61,7 +61,7 @@ let package = Package(
         // What every program does first, and what several of them read.
         .target(
             name: "ToolSupport", dependencies: ["Wire"], packageAccess: false,
-            swiftSettings: strictLibrary),
+            swiftSettings: strict),
         // JSON for answers and reports. That of many messages is DataDirectory's JSONWriter.
         .target(name: "JSONText", packageAccess: false, swiftSettings: strictLibrary),
 

@@ -13,7 +13,7 @@ enum StandardStreams {
             // The wrong way round, on purpose: a read or a write fails, as it would without a
             // descriptor. With the right one a message would count as printed, and be acknowledged.
             let flags = number == STDIN_FILENO ? O_WRONLY : O_RDONLY
-            let taken = unsafe open("/dev/null", flags)
+            let taken = open("/dev/null", flags)
             guard taken == number else {
                 say("descriptor \(number) is closed, and /dev/null cannot be opened in its place")
                 _exit(exitCode)
@@ -28,6 +28,6 @@ enum StandardStreams {
     /// To standard error if it is there: nothing has been opened that could be in its place.
     private static func say(_ text: String) {
         let bytes = Array((text + "\n").utf8)
-        _ = unsafe write(STDERR_FILENO, bytes, bytes.count)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
     }
 }

@@ -36,18 +36,18 @@ public enum TokenFile {
         _ path: String, _ setting: String
     ) throws(TokenFileError) -> [UInt8] {
         func failure(_ verb: String) -> TokenFileError {
-            let reason = unsafe String(cString: strerror(errno))
+            let reason = String(cString: strerror(errno))
             return TokenFileError(description: "\(setting): cannot \(verb) \(path): \(reason)")
         }
-        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw failure("open") }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: byteLimit)
         var count = 0
         // A pipe gives what it has, which may be less than all.
         while count < byteLimit {
-            let got = unsafe bytes.withUnsafeMutableBytes {
-                unsafe read(file, $0.baseAddress.map { unsafe $0 + count }, byteLimit - count)
+            let got = bytes.withUnsafeMutableBytes {
+                read(file, $0.baseAddress.map { $0 + count }, byteLimit - count)
             }
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw failure("read") }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import ToolSupport
 
@@ -20,17 +21,29 @@ import ToolSupport
         #expect(HostPort("a:0", ports: 0...65_535, defaultHost: "b")?.port == 0)
     }
 
-    @Test func whatATaskGivesAndThrowsComesToWhoWaits() throws {
-        #expect(waitFor { 7 } == 7)
-        #expect(throws: Failure()) {
-            _ = try waitFor { () async throws(Failure) -> Int in throw Failure() }
+    /// Runs `body` on a thread that may wait, as a program's main one: tests run on the pool.
+    private func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: body()) }
         }
     }
 
-    @Test func aTaskThatTakesTooLongIsCancelledAndItsResultCounts() throws {
-        let isCancelled = waitFor(seconds: 0.01) {
-            while !Task.isCancelled { await Task.yield() }
-            return true
+    @Test func whatATaskGivesAndThrowsComesToWhoWaits() async {
+        #expect(await onThread { waitFor { 7 } } == 7)
+        let thrown = await onThread {
+            Result { try waitFor { () async throws(Failure) -> Int in throw Failure() } }
+        }
+        #expect(throws: Failure()) { try thrown.get() }
+    }
+
+    @Test func aTaskThatTakesTooLongIsCancelledAndItsResultCounts() async {
+        let isCancelled = await onThread {
+            waitFor(seconds: 0.01) {
+                while !Task.isCancelled { await Task.yield() }
+                return true
+            }
         }
         #expect(isCancelled)
     }
