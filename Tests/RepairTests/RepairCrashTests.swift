@@ -224,4 +224,19 @@ import WALTestSupport
                 (DataLayout.offsetsName, RepairBench.offsets(7)),
             ])
     }
+
+    @Test func segmentsUnderTheNamesOfOthers() throws {
+        let first = segment(3)
+        var second = first.next()
+        for number in 0..<3 { second.add(TestMessage("second \(number)")) }
+        var third = second.next()
+        for number in 0..<3 { third.add(TestMessage("third \(number)")) }
+        // The third has the name of the second one, which has the first one's; that is the active one.
+        try explore(
+            "renamed segments",
+            [
+                (first.name, second.bytes), (second.name, third.bytes),
+                (SegmentName.activeName, first.bytes),
+            ])
+    }
 }

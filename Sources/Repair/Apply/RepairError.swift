@@ -15,6 +15,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case nameTaken(FilePath)
     /// What was written does not read back as it was planned.
     case notAsPlanned(FilePath, String)
+    /// A segment's bytes belong under another name, and only this one file is to be repaired.
+    case misnamed(FilePath)
     /// No plan was found under which the log is sound.
     case noPlan(FilePath)
     /// A directory to undo from is none.
@@ -33,6 +35,9 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nameTaken(let path):
             "\(path) has the name that a repair needs for its new file; move it away and run again"
         case .notAsPlanned(let path, let reason): "\(path) is not as planned: \(reason)"
+        case .misnamed(let path):
+            "\(path) holds another segment than its name says, so other names have to change as "
+                + "well; repair the topic, \(path.removingLastComponent())"
         case .noPlan(let path):
             "\(path): no repair was found that leaves a sound log; toymq-dump prints what is left"
         case .noManifest(let path, let reason):
@@ -51,7 +56,7 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
             DiskError(operation: .rename, path: path, errno: .invalidArgument)
         case .nameTaken(let path):
             DiskError(operation: .open, path: path, errno: .fileExists)
-        case .notAsPlanned(let path, _), .noPlan(let path):
+        case .notAsPlanned(let path, _), .misnamed(let path), .noPlan(let path):
             DiskError(operation: .write, path: path, errno: .ioError)
         case .noManifest(let path, _):
             DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)

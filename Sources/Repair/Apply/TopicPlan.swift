@@ -126,11 +126,32 @@ struct TopicPlanning {
             plan.changes.append(
                 FileChange(name: finding.segment, content: nil, detail: finding.detail))
         }
-        if let only = target.onlyFile {
-            plan.changes.removeAll {
-                $0.name != only && !(only == SegmentName.activeName && $0.name.hasPrefix(only))
-            }
+        if let only = target.onlyFile { restrict(&plan, to: only, start) }
+    }
+
+    /// Leaves out what is done to other files. Where the file's own bytes get another name, or another
+    /// file's bytes its name, one is nothing without the other.
+    private func restrict(_ plan: inout TopicPlan, to only: String, _ start: PlannedTopic) {
+        let file = target.directory.appending(only)
+        let isMoved = plan.changes.contains {
+            TopicPlanning.isMoved($0, start)
+                && ($0.name == only || $0.content?.original == .file(file))
         }
+        if isMoved {
+            plan.problem = .misnamed(file)
+            plan.changes = []
+        }
+        plan.changes.removeAll {
+            $0.name != only && !(only == SegmentName.activeName && $0.name.hasPrefix(only))
+        }
+    }
+
+    /// Whether a segment gets bytes that have another name.
+    private static func isMoved(_ change: FileChange, _ start: PlannedTopic) -> Bool {
+        guard let segment = change.segment, let content = change.content?.original else {
+            return false
+        }
+        return content != start.segments[segment]
     }
 
     private func planLone(_ file: String, _ plan: inout TopicPlan) throws(DiskError) {
@@ -153,7 +174,7 @@ struct TopicPlanning {
         let givenUp = outcome.givenUp.filter {
             target.onlyFile == nil || target.onlyFile == fileName($0.segment)
         }
-        if outcome.losesMore, target.onlyFile == nil || !givenUp.isEmpty {
+        if !givenUp.isEmpty {
             plan.report.add(givenUp, fileName: fileName)
         }
         if let torn = outcome.torn, case .native = target.kind {
@@ -172,13 +193,24 @@ struct TopicPlanning {
                     name: fileName(name), content: new, segment: name,
                     detail: TopicPlanning.detail(new, why)))
         }
-        // Files are taken away when the ones that stay say all that they proved.
-        let removed = plan.changes.filter { $0.segment != nil && $0.content == nil }
-        plan.changes.removeAll { $0.segment != nil && $0.content == nil }
-        plan.changes += removed
+        plan.changes = TopicPlanning.inOrder(plan.changes, start)
+    }
+
+    /// Whatever stops the repair, each message is in a file that it will find again. So a file whose
+    /// bytes get another name is there before its old name goes to another one: among sealed
+    /// segments they only move to higher names. And files are taken away when the ones that stay say
+    /// all that they proved.
+    private static func inOrder(_ changes: [FileChange], _ start: PlannedTopic) -> [FileChange] {
+        let isRemoved = { (change: FileChange) in change.segment != nil && change.content == nil }
+        let isMoved = { (change: FileChange) in TopicPlanning.isMoved(change, start) }
+        return changes.filter(isMoved).reversed()
+            + changes.filter { !isMoved($0) && !isRemoved($0) } + changes.filter(isRemoved)
     }
 
     private static func detail(_ content: PlannedContent?, _ why: String) -> String {
+        if case .file(let old)? = content {
+            return "the bytes of \(old.lastComponent?.string ?? old.string), under its own name"
+        }
         guard case .pieces(let pieces, _)? = content else {
             return "it does not go with the segments that stay" + (why.isEmpty ? "" : " (\(why))")
         }

@@ -44,12 +44,3 @@ extension TopicReport {
         return here.last { findings[$0].offset <= given.offset } ?? here.first ?? damaged.first
     }
 }
-
-extension ClosedRange<UInt64> {
-    /// Whether no id is between two ranges.
-    fileprivate func touches(_ other: ClosedRange<UInt64>) -> Bool {
-        if other.lowerBound > upperBound { return other.lowerBound - upperBound == 1 }
-        if lowerBound > other.upperBound { return lowerBound - other.upperBound == 1 }
-        return true
-    }
-}

@@ -36,6 +36,13 @@ indirect enum PlannedContent: Hashable, Sendable {
             return PlannedFile(pieces, source: inner, path: path)
         }
     }
+
+    /// The file of the disk that its kept bytes are from; nil if none are kept.
+    var original: PlannedContent? {
+        guard case .pieces(let pieces, let source) = self else { return self }
+        let keeps = pieces.contains { if case .kept = $0 { true } else { false } }
+        return keeps ? source?.original : nil
+    }
 }
 
 /// Reads pieces as one file. Frames are made when they are read: at most one `lost` frame is held

@@ -16,27 +16,52 @@ struct KeptRun: Hashable, Sendable {
     var leadingMarks: UInt64
     var endsInMark: Bool
     var endsInLost: Bool
+    /// Frames that are messages.
+    var messages: UInt64
 
     var beginsWithMark: Bool { leadingMarks > 0 }
 }
 
 /// What an examination says about one segment, as far as a repair needs it.
 struct SegmentFacts: Sendable {
+    /// The name that it will have.
     var name: SegmentName
+    /// The one that its bytes have.
+    var file: SegmentName
+    /// Its name tells with which id it begins: not that of the active one, nor a name that the
+    /// frames speak against.
+    var nameTells: Bool
     var size: UInt64
     /// Position of offset 0; nil where nothing tells it.
     var base: UInt64?
     var firstID: UInt64
     /// The id behind the segment, what is lost at its end counted.
     var nextID: UInt64
-    var messages: UInt64
-    var verdict: Verdict
     var runs: [KeptRun]
     /// Bytes of damage, by the offset where it begins.
     var damage: [UInt64: UInt64] = [:]
     /// Where a torn tail begins, and what tells so.
     var tornFrom: UInt64?
 
+    /// What the examination says of the file of that name.
+    init(
+        _ file: SegmentName, size: UInt64, base: UInt64?, firstID: UInt64, nextID: UInt64,
+        runs: [KeptRun] = []
+    ) {
+        name = file
+        self.file = file
+        nameTells = file != .active
+        self.size = size
+        self.base = base
+        self.firstID = firstID
+        self.nextID = nextID
+        self.runs = runs
+    }
+
+    /// Messages that are kept.
+    var messages: UInt64 { runs.reduce(0) { $0 + $1.messages } }
+    /// The id that the first frame that is kept asks for; the segment's own if none is.
+    var keptFirstID: UInt64 { runs.first?.firstID ?? firstID }
     /// The id behind the last frame that is kept.
     var keptNextID: UInt64 { runs.last?.nextID ?? firstID }
     var isSealed: Bool { name != .active }
@@ -66,17 +91,20 @@ struct SegmentFacts: Sendable {
 /// not with the log.
 final class KeptRuns: ExaminationVisitor {
     private(set) var runs: [SegmentName: [KeptRun]] = [:]
+    /// All messages.
+    private(set) var messages = MessageIDs()
     private var name = SegmentName.active
     private var open: KeptRun?
 
     func begin(segment: SegmentName, size: UInt64) {
-        finish()
+        closeRun()
         name = segment
     }
 
     func frame(_ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64) {
         let end = offset + UInt64(frame.bytes)
         let markBytes = UInt64(FrameLayout.smallestFrame)
+        if frame.isMessage { messages.insert(frame.fields.id) }
         if let run = open, run.end == offset, run.nextID == frame.fields.id {
             open?.end = end
             open?.nextID = frame.nextID
@@ -86,6 +114,7 @@ final class KeptRuns: ExaminationVisitor {
             }
             open?.endsInMark = frame.isMark
             open?.endsInLost = frame.lost != nil
+            open?.messages += frame.isMessage ? 1 : 0
             return
         }
         if let open { runs[name, default: []].append(open) }
@@ -93,26 +122,30 @@ final class KeptRuns: ExaminationVisitor {
             start: offset, end: end, firstID: frame.fields.id, nextID: frame.nextID,
             firstTimestamp: frame.fields.timestamp, lastTimestamp: frame.fields.timestamp,
             leadingMarks: frame.isMark ? 1 : 0, endsInMark: frame.isMark,
-            endsInLost: frame.lost != nil)
+            endsInLost: frame.lost != nil, messages: frame.isMessage ? 1 : 0)
     }
 
-    func finish() {
+    private func closeRun() {
         if let open { runs[name, default: []].append(open) }
         open = nil
     }
 
-    /// The facts of all segments that were made, oldest first.
+    /// Nothing more is to come.
+    func finish() {
+        closeRun()
+        messages.sort()
+    }
+
+    /// The facts of all segments that were made, in the order of their names.
     func facts(_ found: Examination) -> [SegmentFacts] {
-        finish()
         var facts: [SegmentFacts] = []
         for summary in found.segments {
             if summary.name == .active, found.active != .made { continue }
             var first = facts.last?.nextID ?? 0
             if case .sealed(let named) = summary.name { first = named }
             var segment = SegmentFacts(
-                name: summary.name, size: summary.size, base: summary.base,
+                summary.name, size: summary.size, base: summary.base,
                 firstID: summary.firstID ?? first, nextID: summary.nextID,
-                messages: summary.messages, verdict: summary.verdict,
                 runs: runs[summary.name] ?? [])
             for finding in found.findings where finding.segment == summary.name.fileName {
                 switch finding.kind {

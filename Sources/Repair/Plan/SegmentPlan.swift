@@ -30,11 +30,9 @@ struct SegmentPlan {
     private(set) var timestamp: UInt64
     private(set) var endsInLost = false
     private(set) var endsInMark = false
-    /// A whole message had to give way: nothing else would have fitted. Only bytes that somebody
-    /// made up on purpose come to this.
-    private(set) var givesUpMessages = false
-    /// Those of them whose ids are nobody else's, in no order.
-    private(set) var givenUp: [GivenUp] = []
+    /// How many whole messages had to give way: nothing else would have fitted. Only bytes that
+    /// somebody made up on purpose come to this.
+    private(set) var givenUp: UInt64 = 0
     private var runs: [KeptRun]
     /// The end of the last kept bytes in the source.
     private var sourceEnd: UInt64 = 0
@@ -122,7 +120,7 @@ struct SegmentPlan {
             }
             if !run.beginsWithMark, try takeBackMark(before: run) { continue }
             let (first, rest) = try withoutFirstFrame(run)
-            if let first, first.isMessage { giveUp(first, at: run.start) }
+            if let first, first.isMessage { givenUp += 1 }
             if let rest { runs[0] = rest } else { runs.removeFirst() }
         }
     }
@@ -144,15 +142,6 @@ struct SegmentPlan {
         else { return false }
         try dropLastFrame()
         return true
-    }
-
-    private mutating func giveUp(_ frame: DecodedFrame, at offset: UInt64) {
-        givesUpMessages = true
-        guard frame.fields.id >= nextID else { return }
-        givenUp.append(
-            GivenUp(
-                segment: facts.name, offset: offset,
-                ids: frame.fields.id...frame.nextID - 1))
     }
 
     private mutating func add(_ filling: [Piece]) {
@@ -272,7 +261,7 @@ struct SegmentPlan {
         }
         bytes -= UInt64(last.frame.bytes)
         nextID = last.frame.fields.id
-        if last.frame.isMessage { giveUp(last.frame, at: last.offset) }
+        if last.frame.isMessage { givenUp += 1 }
         timestamp = before?.fields.timestamp ?? timestamp
         sourceEnd = last.offset
         if let before {

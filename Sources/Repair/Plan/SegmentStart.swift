@@ -44,12 +44,18 @@ struct SegmentStart: Hashable, Sendable {
         self.firstID = firstID
     }
 
-    /// Of a segment of which nothing is kept: begins so that it ends where the next one begins.
-    mutating func suit(next: UInt64?, size: UInt64, after before: Before?, isFirst: Bool) {
-        if isFirst { base = nil }
-        guard base == nil, !isFirst, let next, next >= size else { return }
-        base = next - size
-        if !isReached(from: before) { base = nil }
+    /// Of a segment of which nothing is kept: begins so that it ends where the next one begins, as
+    /// long as it was, and with room for a mark and for what is lost.
+    mutating func suit(_ next: SegmentFacts, size: UInt64, after before: Before?) {
+        guard next.hasMark, let end = next.base, next.firstID >= firstID else { return }
+        let fewest =
+            SegmentStart.mark + GapFill.fewestBytes(forIDs: next.firstID - firstID)
+        if let base, let room = SegmentStart.room(from: base, to: end), room >= fewest { return }
+        for room in [max(size, fewest), fewest] where end >= room {
+            base = end - room
+            if isReached(from: before) { return }
+        }
+        base = nil
     }
 
     /// The best first: every frame keeps its offset, then as few ids as possible change hands.
@@ -59,9 +65,9 @@ struct SegmentStart: Hashable, Sendable {
         let position = base &+ first.start
         let lost = first.firstID - facts.firstID
         var starts = [SegmentStart(base: base, firstID: facts.firstID)]
-        // Nothing but its mark says which of the lost ids were in this segment: without it they may be
-        // of the one before as well.
-        let isFree = !facts.isSealed && (before?.nextID ?? .max) <= facts.firstID
+        // Nothing but its mark or its name says which of the lost ids were in this segment: without
+        // them they may be of the one before as well.
+        let isFree = !facts.nameTells && (before?.nextID ?? .max) <= facts.firstID
         if isFree, lost > 0 { starts.append(SegmentStart(base: base, firstID: facts.firstID + 1)) }
         if lost == 0 || isFree {
             if first.beginsWithMark {
