@@ -129,8 +129,8 @@ package struct Repair {
     }
 
     /// Looks at every topic first: preening one while another is damaged would change a directory
-    /// that somebody has to look at. False if anything is worse than what opening deals with; what was
-    /// seen is the outcome then.
+    /// that somebody has to look at. False if anything is worse than what opening deals with, or if
+    /// not all was looked at; what was seen is the outcome then.
     private func surveyBeforePreen(
         _ outcome: inout Outcome, _ isCancelled: () -> Bool,
         _ progress: (_ topic: String, _ number: Int, _ count: Int) -> Void
@@ -138,7 +138,10 @@ package struct Repair {
         var seen = Outcome(report: outcome.report)
         var isSafe = true
         for (index, topic) in target.topics.enumerated() {
-            if isCancelled() { return false }
+            if isCancelled() {
+                isSafe = false
+                break
+            }
             progress(topic.name, index + 1, target.topics.count)
             do throws(RepairError) {
                 let lock = try DataGuard.take(topic.directory, on: disk)

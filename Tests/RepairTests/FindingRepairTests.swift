@@ -114,6 +114,26 @@ import WALTestSupport
         #expect(bench.disk.allFiles == before)
     }
 
+    @Test func aPreenThatIsCancelledTellsWhatItHasSeen() throws {
+        var damaged = segment(3)
+        damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
+        let bench = RepairBench(LogImage(damaged))
+        bench.disk.putDirectory("/data/topics/pears")
+        bench.disk.put(segment(2).bytes, at: "/data/topics/pears/segment.log")
+        let before = bench.files
+        var asked = 0
+        let outcome = Repair(
+            try bench.target(), mode: .preen, on: bench.storage, now: RepairBench.now
+        ).run(isCancelled: {
+            asked += 1
+            return asked > 1
+        })
+        #expect(outcome.report.topics.map(\.topic) == ["orders"])
+        #expect(outcome.report.verdict == .damaged)
+        #expect(outcome.bits == [.uncorrected, .messagesLost])
+        #expect(bench.files == before)
+    }
+
     // MARK: Damage
 
     @Test func everyKindOfDamagedPlaceBecomesALostFrameOfItsLength() throws {
