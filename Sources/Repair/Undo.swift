@@ -74,7 +74,7 @@ package struct Undo {
             let there = try Print.of(path(entry), on: disk)
             if there == entry.old { continue }
             let isOurs = isTemporary(entry) && names.contains(String(entry.file.dropLast(4)))
-            guard there == entry.new || isOurs else { throw RepairError.changed(path(entry)) }
+            guard there == entry.new || isOurs else { throw RepairError.changedSince(path(entry)) }
             left.append(entry)
         }
         return left
@@ -86,7 +86,7 @@ package struct Undo {
             guard let kept = entry.kept else { continue }
             let place = directory.pushing(FilePath(kept))
             guard try Print.of(place, on: disk) == entry.old else {
-                throw RepairError.changed(place)
+                throw RepairError.keptChanged(place)
             }
         }
     }

@@ -71,7 +71,8 @@ struct FsckCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Put back what a repair set aside in this directory.", valueName: "dir"))
+            "Put back all that a repair set aside in this directory; goes with no <path>.",
+            valueName: "dir"))
     var undo: String?
 
     @Flag(help: "Print one JSON object instead of text.")
@@ -100,6 +101,10 @@ struct FsckCommand: ParsableCommand {
         if path?.isEmpty ?? false { throw ValidationError("PATH is empty.") }
         if undo?.isEmpty ?? false { throw ValidationError("--undo: the path is empty.") }
         if report?.isEmpty ?? false { throw ValidationError("--report: the path is empty.") }
+        if undo != nil, path != nil || topic != nil || dialect != .auto {
+            throw ValidationError(
+                "--undo puts back all of one repair: it goes with no <path>, --topic or --dialect.")
+        }
         if path == nil, undo == nil { throw ValidationError("Missing expected argument '<path>'") }
     }
 
@@ -166,14 +171,7 @@ struct FsckCommand: ParsableCommand {
 
     /// What the report has no place for.
     private func tell(_ outcome: Repair.Outcome) {
-        for problem in outcome.problems {
-            FsckCommand.say("topic \(problem.topic): \(problem.error)")
-        }
-        for topic in outcome.report.topics where outcome.problems.isEmpty {
-            if let error = topic.errorText {
-                FsckCommand.say("topic \(topic.topic): \(error); nothing was decided")
-            }
-        }
+        tellProblems(of: outcome)
         if preen || `repair` { sayWhatIsOnlyChecked(outcome.report) }
         if let kept = outcome.keptIn, !json {
             FsckCommand.say(
@@ -204,6 +202,18 @@ struct FsckCommand: ParsableCommand {
                 "topic \(topic.topic): logs of the Go program are only checked, "
                     + "\(preen ? "--preen" : "--repair") is not done for them; toymqctl import "
                     + "takes over what is whole")
+        }
+    }
+
+    /// What a repair was stopped by, and every other topic that could not be read.
+    private func tellProblems(of outcome: Repair.Outcome) {
+        for problem in outcome.problems {
+            FsckCommand.say("topic \(problem.topic): \(problem.error)")
+        }
+        let told = Set(outcome.problems.map(\.topic))
+        for topic in outcome.report.topics where !told.contains(topic.topic) {
+            guard let error = topic.errorText else { continue }
+            FsckCommand.say("topic \(topic.topic): \(error); nothing was decided")
         }
     }
 
@@ -240,8 +250,12 @@ struct FsckCommand: ParsableCommand {
 
     /// Prints it. A report that nobody gets is an error, whatever was done: the exit code says so.
     private func show(_ report: InspectionReport) -> ExitBits {
-        let bytes =
-            json ? ReportJSON.render(report) : Array(ReportText.render(report, quiet: quiet).utf8)
+        put(
+            json
+                ? ReportJSON.render(report) : Array(ReportText.render(report, quiet: quiet).utf8))
+    }
+
+    private func put(_ bytes: [UInt8]) -> ExitBits {
         do throws(OutputError) {
             try StandardOutput.put(bytes)
             return []
@@ -256,6 +270,13 @@ struct FsckCommand: ParsableCommand {
         do {
             report.actions = try Undo(FilePath(directory), on: .local).run()
         } catch { throw FsckCommand.failed("\(error)") }
+        // It looks at no topic, so there is none to give a verdict on.
+        if report.actions.isEmpty, !json, !quiet {
+            return put(
+                Array(
+                    "\(directory): nothing to put back; each file is what it was before the repair\n"
+                        .utf8))
+        }
         let bits = show(report)
         return report.actions.isEmpty ? bits : bits.union(.corrected)
     }

@@ -319,7 +319,7 @@ import WALTestSupport
         let kept = try #require(try bench.repair().keptIn)
         _ = try bench.messagesThenAppend()
         let now = bench.disk.allFiles
-        #expect(throws: RepairError.changed("/data/topics/orders/segment.log")) {
+        #expect(throws: RepairError.changedSince("/data/topics/orders/segment.log")) {
             try Undo(kept, on: bench.storage).run()
         }
         #expect(bench.disk.allFiles == now)

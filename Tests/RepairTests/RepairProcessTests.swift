@@ -148,6 +148,56 @@ import WALTestSupport
         #expect(try run("--repair", data).exit == 1)
     }
 
+    @Test func undoTakesOneDirectoryAndNothingElse() throws {
+        let folder = try Folder()
+        var torn = segment(5)
+        torn.bytes.removeLast(7)
+        try folder.put(torn.bytes, "segment.log")
+        let before = try folder.files
+        #expect(try run("-y", folder.data.path).exit == 1)
+        let repaired = try folder.files
+        let kept = try keptIn(folder.data)
+        for more in [[folder.data.path], ["--topic", "orders"], ["--dialect", "native"]] {
+            let refused = try FinishedProcess([fsck, "--undo", kept] + more)
+            #expect(refused.exit == 16, "\(more)")
+            #expect(refused.error.contains("--undo"), "\(more)")
+        }
+        #expect(try folder.files == repaired)
+        // Running it again would not help where the log has gone on since.
+        try folder.put(torn.bytes + [1], "segment.log")
+        let refused = try run("--undo", kept)
+        #expect(refused.exit == 8)
+        #expect(refused.error.contains("changed since"), "\(refused.error)")
+        #expect(!refused.error.contains("run again"), "\(refused.error)")
+        try folder.put([UInt8](try #require(repaired["segment.log"])), "segment.log")
+        #expect(try run("--undo", kept).exit == 1)
+        #expect(try folder.files == before)
+        let nothing = try run("--undo", kept)
+        #expect(nothing.exit == 0)
+        #expect(nothing.output.contains("nothing to put back"), "\(nothing.output)")
+        #expect(!nothing.output.contains("clean"), "\(nothing.output)")
+    }
+
+    @Test func eachTopicThatFailsIsTold() throws {
+        let folder = try Folder()
+        var torn = segment(2)
+        torn.add(garbage: [1])
+        try folder.put(torn.bytes, "segment.log")
+        // A directory where a segment should be.
+        for name in ["bills", "carts"] {
+            try FileManager.default.createDirectory(
+                at: folder.data.appendingPathComponent("topics/\(name)/segment.log"),
+                withIntermediateDirectories: true)
+        }
+        let lock = try PosixDisk().lock(FilePath(folder.topic.path))
+        defer { lock.release() }
+        let refused = try run("--repair", folder.data.path)
+        #expect(refused.exit == 8)
+        for name in ["bills", "carts", "orders"] {
+            #expect(refused.error.contains("topic \(name): "), "\(refused.error)")
+        }
+    }
+
     @Test(.enabled(if: geteuid() != 0, "root may write anywhere"))
     func aReadOnlyDirectoryIs8() throws {
         let folder = try Folder()

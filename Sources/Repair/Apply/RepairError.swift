@@ -9,6 +9,10 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case inUse(FilePath, LockHolder?)
     /// A file is not what it was when the repair was planned.
     case changed(FilePath)
+    /// A file is not what the repair that is to be undone has left.
+    case changedSince(FilePath)
+    /// What a repair set aside is not what it was then.
+    case keptChanged(FilePath)
     /// What would be replaced is a symbolic link, or something else that is no file.
     case notAFile(FilePath)
     /// Something has the name that a new file needs until it is renamed.
@@ -28,6 +32,13 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .inUse(let path, .process(let id)?): LockHolder.complaint(path, id)
         case .inUse(let path, _): LockHolder.complaint(path, nil)
         case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
+        case .changedSince(let path):
+            "\(path) is not what the repair has left: it was changed since, and that would be lost; "
+                + "nothing was put back. Copy it elsewhere if it is worth anything, then take what "
+                + "you need out of the repair's directory by hand: manifest.json names each file"
+        case .keptChanged(let path):
+            "\(path) is not what the repair set aside; nothing was put back. Put it there again "
+                + "from a backup, or take the other files by hand: manifest.json names each"
         case .notAFile(let path):
             "\(path) is a symbolic link or something else that is no regular file: a repair would "
                 + "replace it, and leave what it leads to as it is; put the file itself there and "
@@ -51,7 +62,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .io(let error): error
         case .inUse(let path, _):
             DiskError(operation: .lock, path: path, errno: .wouldBlock)
-        case .changed(let path): DiskError(operation: .rename, path: path, errno: .resourceBusy)
+        case .changed(let path), .changedSince(let path), .keptChanged(let path):
+            DiskError(operation: .rename, path: path, errno: .resourceBusy)
         case .notAFile(let path):
             DiskError(operation: .rename, path: path, errno: .invalidArgument)
         case .nameTaken(let path):
