@@ -157,7 +157,8 @@ struct FsckCommand: ParsableCommand {
         let verb = isRepair ? "repairing" : "checking"
         let progress = { (topic: String, number: Int, count: Int) in
             if showsProgress {
-                StandardStream.error.put("\r\u{1b}[K\(verb) \(number)/\(count) \(Printable.text(topic))")
+                StandardStream.error.put(
+                    "\r\u{1b}[K\(verb) \(number)/\(count) \(Printable.text(topic))")
             }
         }
         defer { if showsProgress { StandardStream.error.put("\r\u{1b}[K") } }
