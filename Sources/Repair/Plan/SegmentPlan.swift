@@ -33,7 +33,8 @@ struct SegmentPlan {
     /// How many whole messages had to give way: nothing else would have fitted. Only bytes that
     /// somebody made up on purpose come to this.
     private(set) var givenUp: UInt64 = 0
-    private var runs: [KeptRun]
+    /// What is kept and not planned yet; taken from the front, of which there may be very many.
+    private var runs: ArraySlice<KeptRun>
     /// The end of the last kept bytes in the source.
     private var sourceEnd: UInt64 = 0
 
@@ -53,7 +54,7 @@ struct SegmentPlan {
         base = start.base ?? 0
         self.timestamp = timestamp
         nextID = start.firstID
-        runs = facts.runs
+        runs = facts.runs[...]
     }
 
     /// Whether the file stays as it is.
@@ -121,7 +122,7 @@ struct SegmentPlan {
             if !run.beginsWithMark, try takeBackMark(before: run) { continue }
             let (first, rest) = try withoutFirstFrame(run)
             if let first, first.isMessage { givenUp += 1 }
-            if let rest { runs[0] = rest } else { runs.removeFirst() }
+            if let rest { runs[runs.startIndex] = rest } else { runs.removeFirst() }
         }
     }
 
