@@ -9,9 +9,9 @@ enum LogFormat: String, CaseIterable, Sendable {
     case json
 }
 
-/// One line per event on standard error, each with one write(2).
+/// One line per event, handed to the thread that writes them.
 struct LineLogHandler: LogHandler {
-    let label: String
+    let writer: LogWriter
     let format: LogFormat
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -23,23 +23,29 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-            .sorted { $0.key < $1.key }
+        writer.put(LineLogHandler.line(format, event.level, "\(event.message)", all))
+    }
+
+    /// The line of an event, with its end.
+    static func line(
+        _ format: LogFormat, _ level: Logger.Level, _ message: String,
+        _ metadata: Logger.Metadata = [:]
+    ) -> String {
+        let all = metadata.sorted { $0.key < $1.key }
         var line = ""
         switch format {
         case .text:
-            line =
-                "\(LineLogHandler.time()) \(event.level) \(LineLogHandler.clean("\(event.message)"))"
-            for (key, value) in all { line += " \(key)=\(LineLogHandler.clean("\(value)"))" }
+            line = "\(time()) \(level) \(clean(message))"
+            for (key, value) in all { line += " \(key)=\(clean("\(value)"))" }
         case .json:
-            line = "{\"time\": \"\(LineLogHandler.time())\", \"level\": \"\(event.level)\""
-            line += ", \"message\": \(JSON.quoted("\(event.message)"))"
+            line = "{\"time\": \"\(time())\", \"level\": \"\(level)\""
+            line += ", \"message\": \(JSON.quoted(message))"
             for (key, value) in all {
                 line += ", \(JSON.quoted(key)): \(JSON.quoted("\(value)"))"
             }
             line += "}"
         }
-        line += "\n"
-        StandardStream.error.put(line)
+        return line + "\n"
     }
 
     /// RFC 3339 in UTC with milliseconds.

@@ -12,17 +12,8 @@ import WAL
 /// to the end; one other thread starts and stops everything.
 struct Process {
     private let settings: Settings
-    private let logger: Logger
 
-    init(_ settings: Settings) {
-        self.settings = settings
-        var logger = Logger(label: "toymq") { label in
-            LineLogHandler(
-                label: label, format: settings.logFormat, logLevel: settings.logLevel)
-        }
-        logger.logLevel = settings.logLevel
-        self.logger = logger
-    }
+    init(_ settings: Settings) { self.settings = settings }
 
     /// Does not return.
     func run() -> Never {
@@ -32,21 +23,30 @@ struct Process {
         sigaddset(&signals, SIGTERM)
         sigaddset(&signals, SIGINT)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let settings = settings
+        let log = LogWriter(settings.logFormat)
+        var logger = Logger(label: "toymq") { _ in
+            LineLogHandler(writer: log, format: settings.logFormat, logLevel: settings.logLevel)
+        }
+        logger.logLevel = settings.logLevel
         let worker = WorkPool(threads: 1)
-        let running = Running()
-        worker.run { running.start(settings, logger) }
+        let running = Running(settings, log, logger)
+        worker.run { running.start() }
         var number: Int32 = 0
         while sigwait(&signals, &number) != 0 {}
         // What is being opened may be left as it is: that is what opening is for.
-        guard running.beginStopping() else { exit(0) }
+        guard running.beginStopping() else { running.end(0) }
         logger.info("stopping", metadata: ["signal": "\(number)"])
-        worker.run { exit(running.stop(settings, logger)) }
+        worker.run { running.end(running.stop()) }
         // A disk that hangs holds the worker for ever; leaving the logs as they are loses nothing.
-        if Process.wait(for: signals, nanoseconds: settings.shutdownTimeout) {
-            logger.warning("stopped by a second signal")
-        } else {
-            logger.warning("stopped before the disk had answered: --shutdown-timeout was over")
-        }
+        let isSignal = Process.wait(for: signals, nanoseconds: settings.shutdownTimeout)
+        // Only the log was left to write.
+        if let code = running.exitCode { _exit(code) }
+        logger.warning(
+            isSignal
+                ? "stopped by a second signal"
+                : "stopped before the disk had answered: --shutdown-timeout was over")
+        log.close()
         _exit(1)
     }
 
@@ -88,12 +88,23 @@ private final class Running: Sendable {
         var broker: Broker?
         var server: Server?
         var isStopping = false
+        var exitCode: Int32?
     }
     private let state = Mutex(State())
+    private let settings: Settings
+    private let log: LogWriter
+    private let logger: Logger
 
-    func start(_ settings: Settings, _ logger: Logger) {
+    init(_ settings: Settings, _ log: LogWriter, _ logger: Logger) {
+        self.settings = settings
+        self.log = log
+        self.logger = logger
+    }
+
+    func start() {
         do {
             let begin = MonotonicClock.now()
+            let logger = logger
             let broker = try Broker(
                 settings.dataDirectory, options: settings.broker,
                 hostOptions: hostOptions(settings), events: { Running.note($0, logger) })
@@ -126,10 +137,10 @@ private final class Running: Sendable {
             let setting =
                 error.purpose == .clients ? settings.addressSource : settings.metricsSource
             logger.critical("cannot start: \(error.text(setting: setting))")
-            exit(2)
+            end(2)
         } catch {
             logger.critical("cannot start: \(error)")
-            exit(2)
+            end(2)
         }
     }
 
@@ -158,7 +169,17 @@ private final class Running: Sendable {
         }
     }
 
-    func stop(_ settings: Settings, _ logger: Logger) -> Int32 {
+    /// What the process ends with, as soon as that is known.
+    var exitCode: Int32? { state.withLock { $0.exitCode } }
+
+    /// Ends the process when the log is written.
+    func end(_ code: Int32) -> Never {
+        state.withLock { $0.exitCode = code }
+        log.close()
+        exit(code)
+    }
+
+    func stop() -> Int32 {
         Supervisor.tell("STOPPING=1")
         let (broker, server) = state.withLock { ($0.broker, $0.server) }
         // The last tenth is for what is under way when it is over.

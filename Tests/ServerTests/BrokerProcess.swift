@@ -3,7 +3,7 @@ import Glibc
 import ProcessSupport
 
 /// A running toymq on a port that the kernel has chosen.
-final class BrokerProcess {
+final class BrokerProcess: Sendable {
     private let process: ChildProcess
     private let errors: String
     /// Kept for as long as the process needs it.
@@ -13,10 +13,11 @@ final class BrokerProcess {
 
     struct NotStarted: Error { let text: String }
 
-    /// Starts it, with at most so many descriptors if that is given, and waits until it serves.
+    /// Starts it, with at most so many descriptors if that is given, and waits until it serves. Its
+    /// log goes to a pipe if that is wanted, which is read with `readErrorToEnd`, and else to a file.
     init(
         _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:],
-        descriptors: Int? = nil
+        descriptors: Int? = nil, pipesLog: Bool = false
     ) throws {
         self.data = data
         errors =
@@ -28,7 +29,7 @@ final class BrokerProcess {
                 + [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"]
                 + arguments,
             environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
-            error: .file(errors))
+            error: pipesLog ? .pipe : .file(errors))
         var text = ""
         let wanted = arguments.contains("--metrics-addr") ? 2 : 1
         while text.filter(\.isNewline).count < wanted {
@@ -54,7 +55,11 @@ final class BrokerProcess {
         process.wait(seconds: 5)
     }
 
+    /// What it has logged so far: the last lines may be on their way.
     var log: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
+
+    /// What its pipe holds until its end.
+    func readErrorToEnd() -> String { String(decoding: process.readErrorToEnd(), as: UTF8.self) }
 
     func client() throws -> RawClient { try RawClient(port: port) }
 
@@ -104,7 +109,7 @@ final class BrokerProcess {
 }
 
 /// A folder for a data directory, removed when nobody needs it.
-final class DataFolder {
+final class DataFolder: Sendable {
     let url: URL
     var path: String { url.path }
 

@@ -144,6 +144,7 @@ struct SessionTests {
         #expect(try client.line().hasPrefix("ERR INVALID "))
         #expect(try client.isClosed())
         #expect(broker.residentBytes < before + (16 << 20))
+        broker.stop()
         #expect(broker.log.components(separatedBy: "closing: INVALID").count == 2)
     }
 
@@ -200,6 +201,7 @@ struct SessionTests {
         let info = try broker.client().command("INFO")
         #expect(info.contains("\"ends_clean_total\": 1"))
         #expect(info.contains("\"ends_torn_total\": 2"))
+        broker.stop()
         #expect(broker.log.components(separatedBy: "inside a command").count == 3)
     }
 

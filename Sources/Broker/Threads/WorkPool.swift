@@ -5,6 +5,8 @@ public final class WorkPool: Sendable {
     private struct State {
         var jobs: Deque<@Sendable () -> Void> = []
         var isStopping = false
+        /// Threads that have not come to their end.
+        var alive = 0
     }
 
     private let state: Monitor<State>
@@ -13,11 +15,13 @@ public final class WorkPool: Sendable {
     /// Starts `count` threads.
     public init(threads count: Int) {
         precondition(count > 0)
-        let state = Monitor(State())
+        let state = Monitor(State(alive: count))
         self.state = state
         threads = (0..<count).map { _ in
             OwnedThread {
                 while let job = WorkPool.next(state) { job() }
+                state.withLock { $0.alive -= 1 }
+                state.broadcast()
             }
         }
     }
@@ -33,6 +37,16 @@ public final class WorkPool: Sendable {
         state.withLock { $0.isStopping = true }
         state.broadcast()
         for thread in threads { thread.join() }
+    }
+
+    /// Lets the threads finish what was given to them; false if they have not when `deadline`
+    /// (monotonic nanoseconds) has passed. They are not joined: for the end of a process, which does
+    /// not wait for what may hang. Blocks.
+    public func finish(deadline: UInt64) -> Bool {
+        state.withLock { $0.isStopping = true }
+        state.broadcast()
+        return state.wait(deadline: { _ in deadline }, until: { $0.alive == 0 ? true : nil })
+            ?? false
     }
 
     /// Runs `job` for every item, spread over the threads, and waits until all are done. Blocks:
