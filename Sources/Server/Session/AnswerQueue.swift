@@ -27,9 +27,16 @@ struct AnswerQueue {
         case text([UInt8])
         /// The next of the runs.
         case publishes
-        case duplicate(ticket: UInt64, text: [UInt8]?)
+        /// The next of the duplicates.
+        case duplicate
         case subscribed(generation: UInt64)
         case closing
+    }
+
+    /// A publish that waits for another one of its key, until its answer is there.
+    private struct Duplicate {
+        let ticket: UInt64
+        var text: [UInt8]?
     }
 
     /// Publishes into one topic that follow each other.
@@ -46,6 +53,9 @@ struct AnswerQueue {
     /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so
     /// that another publish is counted in its place.
     private var runs: Deque<Run> = []
+    /// Invariant: there are as many as entries `duplicate`, in their order; their tickets grow. Apart
+    /// from them, so that one of ten thousand is found by its ticket without a look at each.
+    private var duplicates: Deque<Duplicate> = []
     /// Publishes that wait for the disk.
     private(set) var waiting = 0
     /// Bytes of answers that are there and wait for others.
@@ -72,10 +82,14 @@ struct AnswerQueue {
         }
     }
 
-    /// A publish waits for another one of its key.
+    /// A publish waits for another one of its key. Tickets are given out in the order of publishing.
     mutating func addDuplicate(ticket: UInt64) {
+        if let last = duplicates.last {
+            precondition(last.ticket < ticket, "a ticket that is older than the one before")
+        }
         waiting += 1
-        entries.append(.duplicate(ticket: ticket, text: nil))
+        entries.append(.duplicate)
+        duplicates.append(Duplicate(ticket: ticket))
     }
 
     /// An answer that is there, behind others that are not.
@@ -127,13 +141,22 @@ struct AnswerQueue {
         return true
     }
 
+    /// The answer to the publish with this ticket is there.
     mutating func settle(ticket: UInt64, _ text: [UInt8]) {
-        for index in entries.indices {
-            guard case .duplicate(ticket, nil) = entries[index] else { continue }
-            entries[index] = .duplicate(ticket: ticket, text: text)
-            waiting -= 1
-            return
+        guard let index = index(ticket: ticket), duplicates[index].text == nil else { return }
+        duplicates[index].text = text
+        waiting -= 1
+    }
+
+    private func index(ticket: UInt64) -> Int? {
+        var range = duplicates.startIndex..<duplicates.endIndex
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            let found = duplicates[middle].ticket
+            if found == ticket { return middle }
+            range = found < ticket ? middle + 1..<range.upperBound : range.lowerBound..<middle
         }
+        return nil
     }
 
     /// The next thing that can go out; nil if there is none yet.
@@ -144,16 +167,18 @@ struct AnswerQueue {
             entries.removeFirst()
             textBytes -= text.count
             return .text(text)
-        case .duplicate(_, let text?):
+        case .duplicate:
+            guard let text = duplicates.first?.text else { return nil }
             entries.removeFirst()
+            duplicates.removeFirst()
             return .text(text)
-        case .duplicate(_, nil): return nil
         case .subscribed(let generation):
             entries.removeFirst()
             return .subscribed(generation: generation)
         case .closing:
             entries.removeAll()
             runs.removeAll()
+            duplicates.removeAll()
             textBytes = 0
             return .closing
         case .publishes: return nextOfRun()
