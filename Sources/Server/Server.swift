@@ -27,6 +27,7 @@ public final class Server: Sendable {
         self.group = group
         self.contexts = contexts
         do {
+            for context in contexts { try Turns.open(context) }
             let listener = try Server.listen(.clients, options.host, options.port) {
                 try Server.listen(service, group, contexts)
             }

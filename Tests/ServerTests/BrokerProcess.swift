@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import ProcessSupport
+import WALTestSupport
 
 /// A running toymq on a port that the kernel has chosen.
 final class BrokerProcess: Sendable {
@@ -64,6 +65,25 @@ final class BrokerProcess: Sendable {
     func client() throws -> RawClient { try RawClient(port: port) }
 
     func signal(_ number: Int32) { process.signal(number) }
+
+    /// Runs `body` while the process stands still.
+    func paused(_ body: () throws -> Void) throws {
+        signal(SIGSTOP)
+        defer { signal(SIGCONT) }
+        let tasks = "/proc/\(process.pid)/task"
+        let hasStopped = comesTrue {
+            let numbers = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+            return numbers.allSatisfy { number in
+                let line = try? String(contentsOfFile: "\(tasks)/\(number)/stat", encoding: .utf8)
+                // Behind the name in parentheses.
+                return line?.split(separator: ")").last?.hasPrefix(" T") == true
+            }
+        }
+        guard hasStopped else { throw NotStopped() }
+        try body()
+    }
+
+    struct NotStopped: Error {}
 
     /// Resident memory in bytes.
     var residentBytes: Int {

@@ -8,6 +8,7 @@ final class LoopContext: @unchecked Sendable {
     let loop: any EventLoop
     let service: Service
     private(set) var inbox: Inbox!
+    let turns = Turns()
     /// Memory taken for commands that have not come whole.
     var unfinishedBytes = 0
     /// For encoding answers.

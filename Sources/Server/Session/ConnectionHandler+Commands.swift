@@ -26,6 +26,7 @@ extension ConnectionHandler {
         case .hello(let token): hello(token.map { bytes.copied($0) })
         case .ping: answer { ReplyWriter.pong(to: &$0) }
         case .info(let after):
+            turn.expectLong()
             let json = service.info(after: after)
             answer { ReplyWriter.info(json, to: &$0) }
         case .quit:

@@ -30,6 +30,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         case topic
         /// Too many answers wait for others.
         case answers
+        /// It has had the loop for long enough: the others go first.
+        case turn
     }
 
     /// A topic that was published into, found without a look-up next time. A class, so that taking
@@ -62,6 +64,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var neededBytes = 1
     var phase = Phase.open
     var stall: Stall?
+    var turn = Turn()
     /// What came of the command that was stalled: it is answered with this.
     var stalledFailure: BrokerError?
     /// Commands were taken that a read has brought.
@@ -170,6 +173,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         flush()
+        turn = Turn()
         context.fireChannelReadComplete()
     }
 
@@ -227,14 +231,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 service.counters.commands.add()
                 isFirstCommand = false
                 bytes.moveReaderIndex(forwardBy: count)
-                stallIfFull()
+                commandTaken()
             case .refused(let refusal, let count):
                 isFirstCommand = false
                 service.counters.errors.add()
                 note("refused: \(refusal)")
                 answer(refusal)
                 bytes.moveReaderIndex(forwardBy: count)
-                stallIfFull()
+                commandTaken()
             case .outOfStep(let refusal):
                 service.counters.errors.add()
                 note("closing: \(refusal)")
@@ -244,9 +248,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Keeps what is left. Copied: a slice would keep the whole of what was read at once.
+    /// Keeps what is left. Copied: a slice would keep the whole of what was read at once, which it may
+    /// where it is a turn that is waited for.
     private func keep(_ bytes: inout ByteBuffer) {
         guard case .open = phase, bytes.readableBytes > 0 else { return }
+        if case .turn? = stall {
+            pending = bytes
+            return
+        }
         pending.clear(minimumCapacity: bytes.readableBytes)
         pending.writeBuffer(&bytes)
     }
