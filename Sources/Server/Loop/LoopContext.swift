@@ -30,15 +30,12 @@ final class LoopContext: @unchecked Sendable {
     private var averageCommit: UInt64 = 0
     private var commitTick: (@Sendable () -> Void)!
     private var sweep: RepeatedTask?
-    /// Monotonic nanoseconds, as of the last sweep or event.
-    private(set) var now: UInt64
     private var whenEmpty: EventLoopPromise<Void>?
     private(set) var isStopping = false
 
     init(_ loop: any EventLoop, _ service: Service) {
         self.loop = loop
         self.service = service
-        now = MonotonicClock.now()
         inbox = Inbox(loop) { [weak self] in self?.drain() }
         commitTick = { [weak self] in self?.commit() }
     }
@@ -48,7 +45,7 @@ final class LoopContext: @unchecked Sendable {
         let options = service.options
         let timeouts = [options.handshakeTimeout, options.frameTimeout, options.idleTimeout]
         let shortest = timeouts.compactMap(\.self).reduce(options.drainTimeout, min)
-        let pause = min(max(shortest / 4, 1_000_000), 1_000_000_000)
+        let pause = min(max(shortest / 8, 1_000_000), 1_000_000_000)
         let interval = TimeAmount.nanoseconds(Int64(pause))
         sweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) {
             [weak self] _ in
@@ -59,7 +56,6 @@ final class LoopContext: @unchecked Sendable {
     // MARK: Connections
 
     func add(_ connection: ConnectionHandler) -> UInt64 {
-        now = MonotonicClock.now()
         nextTag += 1
         connections[nextTag] = connection
         return nextTag
@@ -71,7 +67,7 @@ final class LoopContext: @unchecked Sendable {
     }
 
     private func lookForTimeouts() {
-        now = MonotonicClock.now()
+        let now = MonotonicClock.now()
         for connection in connections.values { connection.checkTimeouts(now) }
     }
 

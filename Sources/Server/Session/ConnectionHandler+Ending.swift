@@ -113,26 +113,10 @@ extension ConnectionHandler {
 
     func abandon() { context?.close(promise: nil) }
 
+    /// Never early, and up to three looks late.
     func checkTimeouts(_ now: UInt64) {
-        let options = service.options
         switch phase {
-        case .open:
-            // Whoever waits for an answer or for messages is not idle, nor is it late with what
-            // nobody reads.
-            guard mayRead, answers.isEmpty else { return }
-            if isFirstCommand, let limit = options.handshakeTimeout,
-                isOver(limit, since: openedAt, now)
-            {
-                timeOut("no command in \(limit / 1_000_000) ms")
-            } else if pending.readableBytes > 0, let limit = options.frameTimeout,
-                isOver(limit, since: lastRead, now)
-            {
-                timeOut("half a command, and nothing more in \(limit / 1_000_000) ms")
-            } else if feed == nil, let limit = options.idleTimeout,
-                isOver(limit, since: lastRead, now)
-            {
-                timeOut("idle for \(limit / 1_000_000) ms")
-            }
+        case .open: checkSilence(now)
         case .draining(let until):
             if now >= until {
                 context?.close(promise: nil)
@@ -141,6 +125,50 @@ extension ConnectionHandler {
             }
         case .finishing, .closed: return
         }
+    }
+
+    private func checkSilence(_ now: UInt64) {
+        // Whoever waits for an answer or for messages is not idle, nor is it late with what nobody
+        // reads. Its time begins when that is over.
+        guard mayRead, answers.isEmpty else {
+            hasStirred = true
+            isLate = false
+            return
+        }
+        if hasStirred {
+            hasStirred = false
+            quietSince = now
+        }
+        guard let text = lateness(now) else {
+            isLate = false
+            return
+        }
+        // A loop that stood still meets this before it reads what came in time: the next look
+        // comes behind that.
+        guard isLate else {
+            isLate = true
+            return
+        }
+        timeOut(text)
+    }
+
+    /// What a client that is late has not done.
+    private func lateness(_ now: UInt64) -> String? {
+        let options = service.options
+        if isFirstCommand, let limit = options.handshakeTimeout,
+            isOver(limit, since: openedAt, now)
+        {
+            return "no command in \(limit / 1_000_000) ms"
+        }
+        if pending.readableBytes > 0, let limit = options.frameTimeout,
+            isOver(limit, since: quietSince, now)
+        {
+            return "half a command, and nothing more in \(limit / 1_000_000) ms"
+        }
+        if feed == nil, let limit = options.idleTimeout, isOver(limit, since: quietSince, now) {
+            return "idle for \(limit / 1_000_000) ms"
+        }
+        return nil
     }
 
     private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {

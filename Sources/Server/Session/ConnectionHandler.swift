@@ -103,7 +103,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var isNoted = false
 
     let openedAt: UInt64
-    var lastRead: UInt64
+    /// Something has come, or was waited for, since the last look for timeouts.
+    var hasStirred = true
+    /// The look for timeouts behind the last time that anything had: no clock is asked for what is
+    /// read.
+    var quietSince: UInt64
+    /// It was over time at the last look.
+    var isLate = false
 
     init(_ loop: LoopContext, peer: String) {
         self.loop = loop
@@ -111,7 +117,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         parser = CommandParser(limits: loop.service.options.limits)
         parser.takesOnlyHello = loop.service.options.token != nil
         openedAt = MonotonicClock.now()
-        lastRead = openedAt
+        quietSince = openedAt
     }
 
     // MARK: Channel
@@ -149,7 +155,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var incoming = unwrapInboundIn(data)
         service.counters.bytesIn.add(incoming.readableBytes)
-        lastRead = loop.now
+        hasStirred = true
         guard case .open = phase else { return }
         if pending.readableBytes > 0 {
             pending.writeBuffer(&incoming)
@@ -195,7 +201,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard hasPendingRead, mayRead, let context else { return }
         hasPendingRead = false
         // What has come meanwhile was not late.
-        lastRead = loop.now
+        hasStirred = true
         context.read()
     }
 
