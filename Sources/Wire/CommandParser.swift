@@ -30,6 +30,15 @@ public struct CommandParser: Hashable, Sendable {
     /// How many bytes of the front hold no end of a line.
     private var searched = 0
 
+    /// Whether `bytes`, the front of a stream of commands, begin with a PUB, whole or not.
+    public static func beginsWithPublish(_ bytes: Span<UInt8>) -> Bool {
+        var start = 0
+        while start < bytes.count, bytes[start] == UInt8(ascii: " ") { start += 1 }
+        let end = start + 3
+        guard end < bytes.count, bytes.holds("PUB", at: start..<end) else { return false }
+        return [UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r")].contains(bytes[end])
+    }
+
     /// A parser for the beginning of a stream.
     public init(limits: WireLimits = WireLimits()) { self.limits = limits }
 

@@ -188,6 +188,29 @@ struct SessionTests {
         #expect(line.hasSuffix("]}], \"more\": false}"))
     }
 
+    @Test("every PUB that is answered with ERR is counted as such, and nothing else is")
+    func publishErrors() throws {
+        let broker = try BrokerProcess(try DataFolder())
+        let client = try broker.client()
+        for text in [
+            "PUB t - 1 unknown=1\nx", "PUB bad/ - 1\nx",
+            "PUB t \(String(repeating: "k", count: 1025)) 1\nx",
+            "  PUB t - 1 h.a=%\nx",
+        ] {
+            #expect(try client.command(text).hasPrefix("ERR INVALID "))
+        }
+        for text in ["NOISE", "PUBLISH t - 0", "ACK c 1", "SUB t"] {
+            #expect(try client.command(text).hasPrefix("ERR "))
+        }
+        for text in ["PUB t - 100000000", "PUB t", "PUB t - 1\nxyz"] {
+            let other = try broker.client()
+            #expect(try other.command(text).hasPrefix("ERR "))
+        }
+        #expect(try client.count("publish_errors_total") == 7)
+        #expect(try client.count("errors_total") == 4)
+        #expect(try client.publish("t", "x") == "OK 0")
+    }
+
     @Test("an end inside a command is told from one between commands")
     func ends() throws {
         let broker = try BrokerProcess(try DataFolder())

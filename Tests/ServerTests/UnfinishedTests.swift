@@ -18,10 +18,10 @@ struct UnfinishedTests {
         // Not all of the halves fit. INFO is read again until one was refused or all have come.
         try #require(
             comesTrue(60) {
-                try served.count("errors_total") > 0
+                try served.count("publish_errors_total") > 0
                     || served.count("received_bytes_total") >= 12 * half.utf8.count
             })
-        #expect(try served.count("errors_total") >= 1)
+        #expect(try served.count("publish_errors_total") >= 1)
         #expect(try served.publish("t", "small") == "OK 0")
         var answers: [String] = []
         for client in clients {

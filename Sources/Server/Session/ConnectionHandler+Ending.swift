@@ -107,7 +107,7 @@ extension ConnectionHandler {
         else { return }
         let refusal = Refusal(.busy, "too many unfinished commands, try again later")
         note("closing: \(refusal)")
-        service.counters.errors.add()
+        countRefusal(of: pending)
         finish(with: refusal)
     }
 

@@ -240,17 +240,26 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 commandTaken()
             case .refused(let refusal, let count):
                 isFirstCommand = false
-                service.counters.errors.add()
+                countRefusal(of: bytes)
                 note("refused: \(refusal)")
                 answer(refusal)
                 bytes.moveReaderIndex(forwardBy: count)
                 commandTaken()
             case .outOfStep(let refusal):
-                service.counters.errors.add()
+                countRefusal(of: bytes)
                 note("closing: \(refusal)")
                 finish(with: refusal)
                 return
             }
+        }
+    }
+
+    /// Counts an error that the first command of `bytes` is answered with.
+    func countRefusal(of bytes: ByteBuffer) {
+        if CommandParser.beginsWithPublish(bytes.readableBytesUInt8Span) {
+            service.counters.publishErrors.add()
+        } else {
+            service.counters.errors.add()
         }
     }
 
