@@ -48,6 +48,41 @@ struct AnswerTests {
         #expect(local.stop())
     }
 
+    @Test(
+        "a command that waits for its topic when the server stops is answered, and none behind it")
+    func stopsWhileATopicIsMade() throws {
+        let disk = disk()
+        let local = try LocalServer(disk)
+        let idle = try local.client()
+        #expect(try idle.isQuiet())
+        let gate = Gate()
+        disk.follow { call in
+            if call.path.string.contains("/topics/new") { gate.pass() }
+            return nil
+        }
+        let clients = try (0..<2).map { _ in try local.client() }
+        try clients[0].send("PING\nPUB new - 1\nx\nPUB new - 1\ny\n")
+        #expect(try clients[0].line() == "PONG")
+        try clients[1].send("PING\nSUB new c\nPING\n")
+        #expect(try clients[1].line() == "PONG")
+        #expect(gate.waitForVisitor())
+        let hasStopped = Observed<Bool?>(nil)
+        let stopping = OwnedThread {
+            let isDone = local.stop()
+            hasStopped.update { $0 = isDone }
+        }
+        // All connections of the loop are told before anything else is done on it.
+        #expect(try idle.isClosed())
+        disk.follow(nil)
+        gate.open()
+        for (client, answer) in zip(clients, ["OK 0", "OK 0"]) {
+            #expect(try client.line() == answer)
+            while let line = try? client.line() { #expect(line.hasPrefix("MSG ") || line == "x") }
+        }
+        stopping.join()
+        #expect(hasStopped.value == true)
+    }
+
     /// Waits until a connection that has half a command in it, made now, has been closed for that.
     private func passFrameTimeout(_ local: LocalServer) throws {
         let late = try local.client()

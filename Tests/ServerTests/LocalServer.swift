@@ -6,7 +6,7 @@ import WAL
 import WALTestSupport
 
 /// A server in this process, whose disk fails when it is told to.
-final class LocalServer {
+final class LocalServer: Sendable {
     let broker: Broker
     let server: Server
 

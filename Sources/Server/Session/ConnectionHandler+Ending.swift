@@ -88,6 +88,9 @@ extension ConnectionHandler {
         if isDelivered { context?.close(promise: nil) }
         awaitDelivery()
         guard case .open = phase else { return }
+        // Its command was taken, and a topic may have been made for it: it is answered, and then the
+        // connection finishes.
+        if case .topic? = stall { return }
         if answers.isEmpty, output.readableBytes == 0, !hasUnsentAnswers {
             // Nothing to wait for.
             phase = .finishing
