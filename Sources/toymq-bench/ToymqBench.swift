@@ -25,6 +25,7 @@ struct ToymqBench: ParsableCommand {
 
     static func main() {
         ProgramStart.prepare()
+        Arguments.check()
         main(nil)
     }
 }

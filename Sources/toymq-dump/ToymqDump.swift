@@ -6,6 +6,7 @@ import ToolSupport
 enum ToymqDump {
     static func main() {
         ProgramStart.prepare(exitCode: Outcome.failed.rawValue)
+        Arguments.check()
         DumpCommand.main()
     }
 }

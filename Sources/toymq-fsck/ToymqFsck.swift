@@ -13,6 +13,7 @@ import WAL
 enum ToymqFsck {
     static func main() {
         ProgramStart.prepare(exitCode: ExitBits.operational.rawValue)
+        Arguments.check(exitCode: ExitBits.usage.rawValue)
         do {
             var command = try FsckCommand.parseAsRoot()
             try command.run()

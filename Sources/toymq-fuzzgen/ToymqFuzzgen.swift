@@ -34,6 +34,7 @@ struct ToymqFuzzgen: ParsableCommand {
 
     static func main() {
         ProgramStart.prepare()
+        Arguments.check()
         main(nil)
     }
 

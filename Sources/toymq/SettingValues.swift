@@ -45,9 +45,12 @@ struct SettingValues {
     private let file: [String: Setting]
 
     init(file flag: String?) throws(SettingsError) {
-        let named =
-            flag.map { Setting(text: $0, source: .flag("config")) }
-            ?? SettingValues.environment("config")
+        let named: Setting?
+        if let flag {
+            named = Setting(text: flag, source: .flag("config"))
+        } else {
+            named = try SettingValues.environment("config")
+        }
         file = try named.map(SettingValues.load) ?? [:]
     }
 
@@ -81,23 +84,26 @@ struct SettingValues {
         return "is no JSON" + (context.underlyingError.map { ": \($0)" } ?? "")
     }
 
-    private static func environment(_ name: String) -> Setting? {
+    private static func environment(_ name: String) throws(SettingsError) -> Setting? {
         let letters = name.uppercased().map { $0 == "-" ? "_" : $0 }
         let variable = "TOYMQ_" + String(letters)
-        return getenv(variable).map {
-            Setting(text: String(cString: $0), source: .variable(variable))
+        guard let value = getenv(variable) else { return nil }
+        // Mended, a path would be another one.
+        guard let text = String(validatingCString: value) else {
+            throw SettingsError("\(variable) is not UTF-8")
         }
+        return Setting(text: text, source: .variable(variable))
     }
 
     /// What was given; nil if nothing was.
-    func given(_ name: String, _ flag: String?) -> Setting? {
+    func given(_ name: String, _ flag: String?) throws(SettingsError) -> Setting? {
         precondition(SettingValues.names.contains(name), "\(name) is not in the list")
-        return flag.map { Setting(text: $0, source: .flag(name)) }
-            ?? SettingValues.environment(name) ?? file[name]
+        if let flag { return Setting(text: flag, source: .flag(name)) }
+        return try SettingValues.environment(name) ?? file[name]
     }
 
     func path(_ name: String, _ flag: String?) throws(SettingsError) -> Setting? {
-        guard let setting = given(name, flag) else { return nil }
+        guard let setting = try given(name, flag) else { return nil }
         guard !setting.isBare, !setting.text.isEmpty else {
             throw setting.isNot("no path, such as \"data\"")
         }
@@ -107,7 +113,7 @@ struct SettingValues {
     func number(
         _ name: String, _ flag: String?, _ range: ClosedRange<Int>, _ standard: Int
     ) throws(SettingsError) -> Int {
-        guard let setting = given(name, flag) else { return standard }
+        guard let setting = try given(name, flag) else { return standard }
         guard let number = Int(setting.text), range.contains(number) else {
             throw setting.isNot("no number from \(range.lowerBound) to \(range.upperBound)")
         }
@@ -117,7 +123,7 @@ struct SettingValues {
     func size(
         _ name: String, _ flag: String?, _ range: ClosedRange<Int>, _ standard: Int
     ) throws(SettingsError) -> Int {
-        guard let setting = given(name, flag) else { return standard }
+        guard let setting = try given(name, flag) else { return standard }
         let units: [(String, Int)] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)]
         for (unit, shift) in units where setting.text.hasSuffix(unit) {
             guard let number = Int(setting.text.dropLast(unit.count)), number >= 0,
@@ -133,7 +139,7 @@ struct SettingValues {
     func duration(
         _ name: String, _ flag: String?, _ standard: UInt64, zero: String
     ) throws(SettingsError) -> UInt64 {
-        guard let setting = given(name, flag) else { return standard }
+        guard let setting = try given(name, flag) else { return standard }
         let duration = try SettingValues.nanoseconds(setting)
         if duration == 0 {
             throw SettingsError("\(setting.source) has to be more than 0: \(zero)")
@@ -145,7 +151,7 @@ struct SettingValues {
     func timeout(
         _ name: String, _ flag: String?, _ standard: UInt64?
     ) throws(SettingsError) -> UInt64? {
-        guard let setting = given(name, flag) else { return standard }
+        guard let setting = try given(name, flag) else { return standard }
         let duration = try SettingValues.nanoseconds(setting)
         return duration == 0 ? nil : duration
     }
@@ -175,7 +181,7 @@ struct SettingValues {
     func oneOf<T: RawRepresentable & CaseIterable>(
         _ name: String, _ flag: String?, _ standard: T
     ) throws(SettingsError) -> T where T.RawValue == String {
-        guard let setting = given(name, flag) else { return standard }
+        guard let setting = try given(name, flag) else { return standard }
         guard let value = T(rawValue: setting.text) else {
             let all = T.allCases.map(\.rawValue).joined(separator: ", ")
             throw setting.isNot("none of \(all)")
@@ -187,7 +193,7 @@ struct SettingValues {
     func address(
         _ name: String, _ flag: String?
     ) throws(SettingsError) -> HostPort? {
-        guard let setting = given(name, flag) else { return nil }
+        guard let setting = try given(name, flag) else { return nil }
         let address = HostPort(setting.text, ports: 0...65_535, defaultHost: "0.0.0.0")
         guard let address else {
             throw setting.isNot("not ADDRESS:PORT, such as 127.0.0.1:6789")
@@ -196,8 +202,9 @@ struct SettingValues {
     }
 
     /// What an address was given with, or may be.
-    func source(_ name: String, _ flag: String?) -> String {
-        "\(given(name, flag)?.source ?? .flag(name))"
+    func source(_ name: String, _ flag: String?) throws(SettingsError) -> String {
+        let source = try given(name, flag)?.source
+        return "\(source ?? .flag(name))"
     }
 }
 

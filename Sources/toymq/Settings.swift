@@ -34,8 +34,8 @@ struct Settings: Sendable {
         metrics = try values.address("metrics-addr", flags.metricsAddr).map {
             MetricsAddress(host: $0.host, port: $0.port)
         }
-        addressSource = values.source("addr", flags.addr)
-        metricsSource = values.source("metrics-addr", flags.metricsAddr)
+        addressSource = try values.source("addr", flags.addr)
+        metricsSource = try values.source("metrics-addr", flags.metricsAddr)
         server.payloadBytes = try values.size(
             "max-payload", flags.maxPayload, 0...ServerOptions.largestPayloadBytes,
             server.payloadBytes)

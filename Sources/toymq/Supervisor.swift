@@ -3,12 +3,10 @@ import Glibc
 /// Tells the supervisor that started this process how it is: sd_notify(3).
 enum Supervisor {
     static func tell(_ text: String) {
-        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else {
-            return
-        }
+        guard let path = getenv("NOTIFY_SOCKET"), path.pointee != 0 else { return }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        var bytes = Array(path.utf8)
+        var bytes = (0..<strlen(path)).map { UInt8(truncatingIfNeeded: path[Int($0)]) }
         let capacity = MemoryLayout.size(ofValue: address.sun_path)
         guard bytes.count < capacity else { return }
         // A socket in the abstract namespace has a zero byte first.

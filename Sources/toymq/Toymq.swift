@@ -36,6 +36,7 @@ struct Toymq: ParsableCommand {
     static func main() {
         // Before anything is opened, the settings file included.
         ProgramStart.prepare()
+        Arguments.check()
         main(nil)
     }
 

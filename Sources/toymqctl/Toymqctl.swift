@@ -20,6 +20,8 @@ struct Toymqctl: ParsableCommand {
 
     static func main() {
         ProgramStart.prepare()
+        Arguments.check(
+            advice: "; a payload may be any bytes in a file (--file) or on standard input")
         main(nil)
     }
 }
@@ -62,5 +64,5 @@ func namedPath(_ text: String) -> FilePath {
     if path.lastComponent?.kind == .regular { return path }
     guard let resolved = realpath(text, nil) else { return path }
     defer { free(resolved) }
-    return FilePath(String(cString: resolved))
+    return FilePath(platformString: resolved)
 }
