@@ -61,13 +61,19 @@ public struct Delivery: Sendable {
     /// `.notInFlight` is no reason to stop: the message was settled already, or it comes again.
     @discardableResult
     public func ack() async throws(ClientError) -> Settlement {
-        try await settle(isAcknowledgement: true)
+        try await startSettling(isAcknowledgement: true).settlement()
     }
 
     /// Says that the message is to be delivered again, now, and waits for the broker's word.
     @discardableResult
     public func nack() async throws(ClientError) -> Settlement {
-        try await settle(isAcknowledgement: false)
+        try await startSettling(isAcknowledgement: false).settlement()
+    }
+
+    /// As ``ack()``, and comes back at once: the broker's word may be asked for later. Closing the
+    /// subscription sends what is left, and all are answered behind it.
+    public func startAcknowledging() throws(ClientError) -> PendingSettlement {
+        try startSettling(isAcknowledgement: true)
     }
 
     /// As ``ack()``, without waiting: several thousand times as fast in a row. What cannot be
@@ -77,13 +83,24 @@ public struct Delivery: Sendable {
             .init(id: id, isAcknowledgement: true, promise: nil), connection: connection)
     }
 
-    private func settle(isAcknowledgement: Bool) async throws(ClientError) -> Settlement {
+    private func startSettling(
+        isAcknowledgement: Bool
+    ) throws(ClientError) -> PendingSettlement {
         let promise = Promise<Settlement>()
         let isSent = try source.settle(
             .init(id: id, isAcknowledgement: isAcknowledgement, promise: promise),
             connection: connection)
-        return isSent ? try await promise.value() : .notInFlight
+        if !isSent { promise.complete(.success(.notInFlight)) }
+        return PendingSettlement(promise: promise)
     }
+}
+
+/// An acknowledgement on its way.
+public struct PendingSettlement: Sendable {
+    let promise: Promise<Settlement>
+
+    /// The broker's word for it. May be asked for more than once, and not at all.
+    public func settlement() async throws(ClientError) -> Settlement { try await promise.value() }
 }
 
 /// What has become of an acknowledgement.

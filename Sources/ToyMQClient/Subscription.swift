@@ -23,6 +23,10 @@ public struct Subscription: AsyncSequence, Sendable {
     /// Takes deliveries, where the iterator before has stopped.
     public func makeAsyncIterator() -> Iterator { Iterator(core: core) }
 
+    /// Waits until the broker has accepted it for the first time, and throws why it never will. It
+    /// is not needed before the loop: an error behind it says that there was a subscription.
+    public func waitUntilAccepted() async throws(ClientError) { try await core.accepted() }
+
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for
     /// the broker to take them, and ends the connection. What is not acknowledged comes again to the
     /// consumer's next subscription. May be called more than once, and after the client was closed.
@@ -92,6 +96,8 @@ final class SubscriptionCore: Sendable {
     func next() async throws(ClientError) -> Delivery? {
         try await queue.next { execute { self.open?.readAgain() } }
     }
+
+    func accepted() async throws(ClientError) { try await queue.accepted.value() }
 
     /// False if the delivery is of an earlier connection.
     func settle(

@@ -14,6 +14,8 @@ final class LinePublisher {
     /// Messages that were tried to send.
     private var number = 0
     private var published = 0
+    /// Of some nobody can tell whether the broker has them.
+    private var hasUnknown = false
     /// There were messages behind those, which were not.
     private var hasLeft = false
     private var pending: [(number: Int, promise: PendingPublish)] = []
@@ -96,6 +98,7 @@ final class LinePublisher {
 
     private func failed(_ number: Int, _ error: ClientError) {
         failed(number, "\(error)")
+        if case .outcomeUnknown = error { hasUnknown = true }
         if case .unreachable = error { isOver = true }
         if case .refused(let code, _) = error,
             code == .authentication || code == .hello || code == .denied || code == .damaged
@@ -116,6 +119,8 @@ final class LinePublisher {
             voice.say("messages from \(number + 1) on were not sent")
         }
         let isWhole = published == number && !isOver && !hasMore
-        return isWhole ? .done : published == 0 ? .failed : .incomplete
+        // Who is told that none was may publish all of them once more.
+        let isNone = published == 0 && !hasUnknown
+        return isWhole ? .done : isNone ? .failed : .incomplete
     }
 }

@@ -20,8 +20,8 @@ struct PubCommand: ParsableCommand {
             one is published. Without a broker, or when standard output takes nothing more, the rest is \
             not sent; it is said where that begins.
 
-            Exit codes: 0 all were published; 1 not all, the others are listed on standard error; 2 \
-            none was; 64 usage.
+            Exit codes: 0 all were published; 1 not all, or of some it is not known; those are listed \
+            on standard error; 2 none was, for certain; 64 usage.
             """)
 
     @OptionGroup var remote: RemoteOptions

@@ -20,8 +20,9 @@ struct SubCommand: ParsableCommand {
             This takes over from another connection of the same consumer, and a topic that does not \
             exist is made.
 
-            Exit codes: 0 stopped as asked; 1 --count was not reached, or standard output takes \
-            nothing more; 2 no subscription; 64 usage.
+            Exit codes: 0 stopped as asked; 1 --count was not reached, the broker went away for good, \
+            standard output takes nothing more, or messages that were printed may come again, since \
+            the broker has not confirmed their acknowledgements; 2 no subscription; 64 usage.
             """)
 
     @OptionGroup var remote: RemoteOptions
@@ -57,43 +58,55 @@ struct SubCommand: ParsableCommand {
     func run() throws {
         try remote.withClient(adjust: { $0.deliveryWindow = window }) { client in
             let subscription = try client.subscribe(to: topic, as: consumer)
-            defer { waitFor { await subscription.close() } }
-            let counter = Counter("received")
-            defer { counter.clear() }
-            var received = 0
-            var silences = 0
-            while received < count ?? .max {
-                guard let delivery = try next(subscription) else {
-                    if try received > 0 || isSubscribed(client) { break }
-                    // The timeout is for messages; a subscription may take as long as --attempts do.
-                    silences += 1
-                    if silences < remote.attempts { continue }
-                    voice.say("the broker answers, and has no subscription to \(topic)")
-                    return .failed
-                }
-                let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
-                try StandardOutput.put(text + [UInt8(ascii: "\n")])
-                received += 1
-                if !StandardStream.output.isTerminal { counter.show(received) }
-                if noAck { continue }
-                if received == count {
-                    try waitFor { () async throws(ClientError) in _ = try await delivery.ack() }
-                } else {
-                    delivery.ackWithoutWaiting()
-                }
+            guard try isAccepted(subscription, client.options) else {
+                voice.say("the broker answers, and has no subscription to \(topic)")
+                return .failed
             }
-            return received < count ?? 0 ? .incomplete : .done
+            let acknowledger = Acknowledger(subscription)
+            var outcome: Outcome
+            do {
+                outcome = try printAll(subscription, acknowledger)
+            } catch {
+                // There was a subscription, and what was printed was.
+                voice.say("\(error)")
+                outcome = .incomplete
+            }
+            return max(outcome, acknowledger.finish())
         }
     }
 
-    /// Whether the broker has a connection of the consumer, as far as it can tell: of very many it
-    /// lists some. Throws why there is no broker.
-    private func isSubscribed(_ client: ToyMQClient) throws -> Bool {
-        guard let facts = try TopicFacts.of(topic, client) else { return false }
-        if let own = facts.consumer(consumer) { return own.isConnected }
-        // Those with a connection are listed first.
-        return facts.consumersTotal > facts.consumers.count
-            && facts.consumers.allSatisfy(\.isConnected)
+    /// Waits for the subscription; false if the broker says nothing of it. Throws why there is none.
+    private func isAccepted(
+        _ subscription: Subscription, _ options: ClientOptions
+    ) throws(ClientError) -> Bool {
+        // --timeout is for messages; a subscription may take as long as --attempts do.
+        let attempt = options.connectTimeout + options.reconnect.longestPause
+        let limit = timeout.map { _ in Double(remote.attempts) * (attempt / .seconds(1)) }
+        do throws(ClientError) {
+            try waitFor(seconds: limit) { () async throws(ClientError) in
+                try await subscription.waitUntilAccepted()
+            }
+            return true
+        } catch {
+            if error == .cancelled { return false }
+            throw error
+        }
+    }
+
+    private func printAll(
+        _ subscription: Subscription, _ acknowledger: Acknowledger
+    ) throws -> Outcome {
+        let counter = Counter("received")
+        defer { counter.clear() }
+        var received = 0
+        while received < count ?? .max, let delivery = try next(subscription) {
+            let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
+            try StandardOutput.put(text + [UInt8(ascii: "\n")])
+            received += 1
+            if !StandardStream.output.isTerminal { counter.show(received) }
+            if !noAck { acknowledger.acknowledge(delivery) }
+        }
+        return received < count ?? 0 ? .incomplete : .done
     }
 
     private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {

@@ -89,6 +89,7 @@ final class Deliveries: LinkUser {
         }
         switch (awaited.popFirst(), reply) {
         case (.subscribed?, .ok):
+            queue.accepted.complete(.success(()))
             isSubscribed = true
             wasSubscribed = true
             link.served()

@@ -31,6 +31,8 @@ final class DeliveryQueue: Sendable {
         var isPaused = false
     }
 
+    /// Complete when the broker has accepted the subscription, or never will.
+    let accepted = Promise<Void>()
     private let state = NIOLockedValueBox(State())
     private let window: Int
     private let windowBytes: Int
@@ -176,6 +178,7 @@ final class DeliveryQueue: Sendable {
 
     /// There will be no more deliveries; those that nobody has seen are forgotten.
     func finish(_ error: ClientError?) {
+        accepted.complete(.failure(error ?? .closed))
         let (waiters, settlings) = state.withLockedValue {
             state -> (Deque<Waiter>, [Settling]) in
             guard state.end == nil else { return ([], []) }
