@@ -7,7 +7,7 @@ internal import NIOCore
 /// subscription goes on: all that was in flight comes again. The sequence ends when the subscription
 /// or the client is closed or the task is cancelled, and throws what the broker has refused it with.
 /// What a cancelled loop has not taken stays for the next one. One loop at a time is the rule; with
-/// several, each delivery goes to one.
+/// several, each delivery goes to one. It keeps its client.
 public struct Subscription: AsyncSequence, Sendable {
     /// A message.
     public typealias Element = Delivery
@@ -19,9 +19,10 @@ public struct Subscription: AsyncSequence, Sendable {
     /// The consumer.
     public var consumer: String { core.consumer }
     let core: SubscriptionCore
+    let client: ToyMQClient
 
     /// Takes deliveries, where the iterator before has stopped.
-    public func makeAsyncIterator() -> Iterator { Iterator(core: core) }
+    public func makeAsyncIterator() -> Iterator { Iterator(subscription: self) }
 
     /// Waits until the broker has accepted it for the first time, and throws why it never will. It
     /// is not needed before the loop: an error behind it says that there was a subscription.
@@ -34,18 +35,18 @@ public struct Subscription: AsyncSequence, Sendable {
 
     /// Takes one delivery after the other.
     public struct Iterator: AsyncIteratorProtocol {
-        let core: SubscriptionCore
+        let subscription: Subscription
 
         /// The next delivery; nil when the subscription has ended.
         public mutating func next() async throws(ClientError) -> Delivery? {
-            try await core.next()
+            try await subscription.core.next()
         }
 
         /// As ``next()``, for `for await`.
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(ClientError) -> Delivery? {
-            try await core.next()
+            try await subscription.core.next()
         }
     }
 }

@@ -1,84 +1,43 @@
-internal import NIOConcurrencyHelpers
 internal import NIOCore
 
 /// A client of a toymq broker: publishes, and subscribes. For any thread and task.
 ///
 /// It has a thread of its own, a connection for publishing, made when it is first needed, and one
 /// for each subscription. ``close(timeout:)`` ends all of them; ``with(_:_:)`` does that by itself.
+/// A client lives as long as anybody has it, one of its subscriptions, or a publish of it that was
+/// started; behind that it closes in the background, as with ``close(timeout:)``.
 public final class ToyMQClient: Sendable {
     /// What it was made with.
     public let options: ClientOptions
     /// Why nothing can be done with the options. Initializers do not throw: every call does.
     private let flaw: ClientError?
-    private let thread: ClientThread
-    /// The thread is another client's.
-    private let isGuest: Bool
-    /// Complete when nothing is left.
-    private let over = Promise<Void>()
-    private let queue: RequestQueue
-    private let requests: NIOLoopBoundBox<Requests>
-
-    private struct State {
-        var isClosed = false
-        var subscriptions: [UInt64: SubscriptionCore] = [:]
-        var nextNumber: UInt64 = 0
-    }
-    private let state = NIOLockedValueBox(State())
+    private let core: ClientCore
+    /// Whose thread it is, if it is another's: that one is not let go of before this one.
+    private let host: ToyMQClient?
 
     /// A client; nothing is connected yet. With options that cannot be, every call fails with
     /// ``ClientError/invalidArgument(_:)``, which names the option.
     public init(_ options: ClientOptions = ClientOptions()) {
         self.options = options
         flaw = options.flaw
-        thread = ClientThread()
-        isGuest = false
-        queue = RequestQueue(options)
-        requests = NIOLoopBoundBox.makeBoxSendingValue(
-            Requests(queue, thread.loop, options), eventLoop: thread.loop)
+        host = nil
+        core = ClientCore(options, onThreadOf: nil)
     }
 
-    /// A client with connections of its own on the thread of `other`, which has to be closed after
-    /// it. For many connections from one process.
+    /// A client with connections of its own on the thread of `other`, which closes this one, too,
+    /// when it is closed. For many connections from one process.
     public init(_ options: ClientOptions, onThreadOf other: ToyMQClient) {
         self.options = options
         flaw = options.flaw
-        thread = other.thread
-        isGuest = true
-        queue = RequestQueue(options)
-        requests = NIOLoopBoundBox.makeBoxSendingValue(
-            Requests(queue, thread.loop, options), eventLoop: thread.loop)
+        host = other
+        core = ClientCore(options, onThreadOf: other.core)
     }
 
-    deinit {
-        // Nobody can wait for anything any more.
-        let subscriptions = state.withLockedValue { $0.isClosed ? nil : $0.subscriptions }
-        guard let subscriptions else { return }
-        queue.close()
-        let (thread, isGuest, requests) = (thread, isGuest, requests)
-        thread.execute {
-            ToyMQClient.end(requests.value, Array(subscriptions.values), within: .zero) {
-                if !isGuest { thread.end {} }
-            }
-        }
-    }
+    // Nobody can wait for it; but what was handed over goes its way.
+    deinit { core.close(within: ToyMQClient.standardTimeout) }
 
-    /// On the loop. Ends everything at once, and calls `done` when nothing is left.
-    private static func end(
-        _ requests: Requests, _ subscriptions: [SubscriptionCore], within timeout: TimeAmount,
-        _ done: @escaping () -> Void
-    ) {
-        var left = subscriptions.count + 1
-        func oneIsOver() {
-            left -= 1
-            if left == 0 { done() }
-        }
-        for subscription in subscriptions { subscription.end(within: timeout, oneIsOver) }
-        requests.close(timeout: timeout) {
-            // It is kept until it is over.
-            _ = requests
-            oneIsOver()
-        }
-    }
+    /// How long what is unanswered has when nobody says otherwise.
+    private static let standardTimeout = Duration.seconds(5)
 
     /// Runs `body` with a client, and closes it behind it, however it ends.
     public static func with<Value, Failure: Error>(
@@ -123,15 +82,15 @@ public final class ToyMQClient: Sendable {
         try await send(
             Request(
                 kind: .publish(promise), command: command, isRepeatable: message.key != nil))
-        return PendingPublish(promise: promise)
+        return PendingPublish(promise: promise, client: self)
     }
 
     private func send(_ request: Request) async throws(ClientError) {
-        try await queue.waitForRoom(bytes: request.command.count)
-        guard try queue.add(request) else { return }
-        if thread.execute({ [requests] in requests.value.drain() }) { return }
+        try await core.queue.waitForRoom(bytes: request.command.count)
+        guard try core.queue.add(request) else { return }
+        if core.drain() { return }
         // The thread was another client's, and has gone.
-        for request in queue.take() { request.fail(.closed) }
+        for request in core.queue.take() { request.fail(.closed) }
     }
 
     // MARK: Asking
@@ -165,63 +124,30 @@ public final class ToyMQClient: Sendable {
         try Fields.check(topic, "a topic's name")
         guard topic.utf8.count <= 1024 else { throw .invalidArgument("a topic's name is too long") }
         try Fields.checkConsumer(consumer)
-        let core = try state.withLock { state throws(ClientError) -> SubscriptionCore in
-            guard !state.isClosed else { throw .closed }
-            let number = state.nextNumber
-            state.nextNumber += 1
-            let core = SubscriptionCore(thread, options, topic: topic, consumer: consumer) {
-                [weak self] in self?.forget(number)
-            }
-            state.subscriptions[number] = core
-            return core
-        }
-        core.start()
-        return Subscription(core: core)
-    }
-
-    private func forget(_ number: UInt64) {
-        state.withLockedValue { $0.subscriptions[number] = nil }
+        let core = try core.subscribe(topic: topic, consumer: consumer)
+        return Subscription(core: core, client: self)
     }
 
     // MARK: Closing
 
     /// Takes nothing more, waits for what is unanswered, acknowledgements included, up to `timeout`,
-    /// and ends the subscriptions, the connections and the thread. What is not answered by then
-    /// fails. A second call waits for the first. A look-up of the broker's name that is going on
-    /// cannot be given up, and takes at most ``ClientOptions/connectTimeout`` more.
+    /// and ends the subscriptions, the connections, the clients on its thread and the thread. What is
+    /// not answered by then fails. A second call waits for the first. A look-up of the broker's name
+    /// that is going on cannot be given up, and takes at most ``ClientOptions/connectTimeout`` more.
     public func close(timeout: Duration = .seconds(5)) async {
-        let subscriptions = state.withLockedValue { state -> [SubscriptionCore]? in
-            guard !state.isClosed else { return nil }
-            state.isClosed = true
-            return Array(state.subscriptions.values)
-        }
-        guard let subscriptions else {
-            _ = await over.outcome()
-            return
-        }
-        queue.close()
-        let (thread, isGuest, over) = (thread, isGuest, over)
-        let timeout = TimeAmount(min(max(timeout, .zero), ClientOptions.longestDuration))
-        let isEnding = thread.execute { [requests] in
-            ToyMQClient.end(requests.value, subscriptions, within: timeout) {
-                if isGuest { return over.complete(.success(())) }
-                thread.end { over.complete(.success(())) }
-            }
-        }
-        if !isEnding {
-            for subscription in subscriptions { subscription.finish() }
-            over.complete(.success(()))
-        }
-        _ = await over.outcome()
+        core.close(within: timeout)
+        await core.waitUntilOver()
     }
 }
 
-/// A message on its way.
+/// A message on its way. Keeps its client.
 public struct PendingPublish: Sendable {
     let promise: Promise<PublishReceipt>
+    let client: ToyMQClient
 
     /// The broker's word for it. May be asked for more than once, and not at all: the message goes
-    /// its way.
+    /// its way, also when nobody has the client any more. It then has five seconds, as with
+    /// ``ToyMQClient/close(timeout:)``, unless the process ends before.
     public func receipt() async throws(ClientError) -> PublishReceipt {
         try await promise.value()
     }

@@ -25,7 +25,7 @@ final class Acknowledger {
         settle(pending.count)
         if unconfirmed.isEmpty { return .done }
         let what = unconfirmed.count == 1 ? "1 message" : "\(unconfirmed.count) messages"
-        StandardError.say(
+        voice.say(
             "\(what) may come again: the broker has not confirmed the acknowledgement")
         return .incomplete
     }

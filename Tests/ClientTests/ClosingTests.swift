@@ -82,10 +82,57 @@ import ToyMQClient
         let guest = ToyMQClient(broker.options, onThreadOf: owner)
         await owner.close()
         await #expect(throws: ClientError.closed) { try await guest.publish(Message("x"), to: "t") }
-        let subscription = try guest.subscribe(to: "t", as: "c")
-        for try await _ in subscription {}
+        #expect(throws: ClientError.closed) { try guest.subscribe(to: "t", as: "c") }
         await guest.close()
+        let late = ToyMQClient(broker.options, onThreadOf: owner)
+        await #expect(throws: ClientError.closed) { try await late.publish(Message("x"), to: "t") }
+        let subscription = try late.subscribe(to: "t", as: "c")
+        for try await _ in subscription {}
+        await late.close()
         await subscription.close()
+    }
+
+    @Test func closingAClientEndsTheLoopsOfThoseOnItsThread() async throws {
+        let broker = try TestBroker()
+        let owner = ToyMQClient(broker.options)
+        let guest = ToyMQClient(broker.options, onThreadOf: owner)
+        try await guest.publish(Message("x"), to: "t")
+        let subscription = try guest.subscribe(to: "t", as: "c")
+        let (firsts, first) = AsyncStream.makeStream(of: Void.self)
+        let loop = Task {
+            for try await delivery in subscription {
+                delivery.ackWithoutWaiting()
+                first.yield()
+            }
+        }
+        var iterator = firsts.makeAsyncIterator()
+        await iterator.next()
+        await owner.close()
+        try await loop.value
+        await guest.close()
+        // What was handed over went its way before.
+        try await ToyMQClient.with(broker.options) { client in
+            try await client.publish(Message("y"), to: "t")
+            var iterator = try client.subscribe(to: "t", as: "c").makeAsyncIterator()
+            #expect(try await iterator.next()?.id == 1)
+        }
+    }
+
+    @Test func closingAClientAndThoseOnItsThreadAtOnceEnds() async throws {
+        let broker = try TestBroker()
+        for _ in 0..<50 {
+            let owner = ToyMQClient(broker.options)
+            let guests = (0..<3).map { _ in ToyMQClient(broker.options, onThreadOf: owner) }
+            await withTaskGroup { group in
+                for guest in guests {
+                    group.addTask {
+                        _ = try? await guest.startPublishing(Message("x", key: "k"), to: "t")
+                        await guest.close()
+                    }
+                }
+                group.addTask { await owner.close() }
+            }
+        }
     }
 
     @Test func aBrokerThatHangsHoldsClosingUpOnceAndNotForEachSubscription() async throws {

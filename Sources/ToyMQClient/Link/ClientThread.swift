@@ -7,7 +7,13 @@ internal import NIOPosix
 final class ClientThread: Sendable {
     let loop: any EventLoop
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let isOver = NIOLockedValueBox(false)
+
+    private struct State {
+        var isOver = false
+        /// Those that share it and are not over: what they wait for would never come without it.
+        var guests: [ObjectIdentifier: ClientCore] = [:]
+    }
+    private let state = NIOLockedValueBox(State())
 
     init() { loop = group.next() }
 
@@ -15,15 +21,44 @@ final class ClientThread: Sendable {
     @discardableResult
     func execute(_ work: @escaping @Sendable () -> Void) -> Bool {
         // The lock is held meanwhile: a loop that has gone throws work away, and tells nobody.
-        isOver.withLockedValue { isOver in
-            if !isOver { loop.execute(work) }
-            return !isOver
+        state.withLockedValue { state in
+            if !state.isOver { loop.execute(work) }
+            return !state.isOver
         }
     }
 
-    /// Takes no more work, and ends the thread. May be called on the loop.
-    func end(_ done: @escaping @Sendable () -> Void) {
-        isOver.withLockedValue { $0 = true }
+    /// Another client is on it, until it is removed; if it is over, that one finds it so.
+    func add(_ guest: ClientCore) {
+        state.withLockedValue { state in
+            if !state.isOver { state.guests[ObjectIdentifier(guest)] = guest }
+        }
+    }
+
+    /// The guest is over.
+    func remove(_ guest: ClientCore) {
+        state.withLockedValue { $0.guests[ObjectIdentifier(guest)] = nil }
+    }
+
+    /// On the loop. Calls `done` when all guests that there are now are over.
+    func endGuests(within timeout: TimeAmount, _ done: @escaping () -> Void) {
+        let guests = state.withLockedValue { Array($0.guests.values) }
+        var left = guests.count + 1
+        func oneIsOver() {
+            left -= 1
+            if left == 0 { done() }
+        }
+        for guest in guests { guest.end(within: timeout, oneIsOver) }
+        oneIsOver()
+    }
+
+    /// On the loop. Ends the guests, those that come meanwhile too, takes no more work, and ends the
+    /// thread.
+    func end(within timeout: TimeAmount, _ done: @escaping @Sendable () -> Void) {
+        let isOver = state.withLockedValue { state in
+            state.isOver = state.guests.isEmpty
+            return state.isOver
+        }
+        guard isOver else { return endGuests(within: timeout) { self.end(within: timeout, done) } }
         group.shutdownGracefully { _ in done() }
     }
 }

@@ -131,13 +131,16 @@ final class Requests: LinkUser {
 
     // MARK: Closing
 
-    /// Waits for the answers that are out, at most for `timeout`, then ends the connection.
+    /// Waits for the answers that are out, at most for `timeout`, then ends the connection. May be
+    /// called again, for a sooner end.
     func close(timeout: TimeAmount, _ done: @escaping () -> Void) {
         drain()
         let timer = link.loop.assumeIsolated().scheduleTask(in: timeout) {
             self.abandon(.closed, "the client was closed before the answer came")
         }
+        let others = whenDrained
         whenDrained = {
+            others?()
             timer.cancel()
             self.link.close(done)
         }
