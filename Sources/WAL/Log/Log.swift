@@ -10,6 +10,10 @@ public import SystemPackage
 /// One `Log` per directory: a lock on the directory refuses a second one, in this process or in
 /// another. All methods may be called from any thread; those that block on the disk say so, and
 /// must not be called on the cooperative pool.
+///
+/// Only ``close()`` gives the directory up at a known moment. A log that is let go of without it
+/// loses nothing that was acknowledged, and gives the directory up some time later, when nobody is
+/// at work on it any more; until then it cannot be opened again.
 public final class Log: Sendable {
     let core: LogCore
     /// What opening found and did.
