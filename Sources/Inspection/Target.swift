@@ -8,6 +8,8 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
     case notFound(FilePath)
     case notALog(FilePath)
     case noGoLog(FilePath)
+    /// A file whose beginning and name do not tell whose it is.
+    case untold(FilePath)
     case noSuchTopic(String, FilePath)
 
     package var description: String {
@@ -18,6 +20,9 @@ package enum TargetError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notALog(let path):
             "\(path) is neither a data directory (with topics/ in it), nor a topic directory, "
                 + "nor a segment file; give one of these"
+        case .untold(let path):
+            "\(path): neither its beginning nor its name is that of a segment file; if it is one "
+                + "whose beginning is damaged, say who wrote it: --dialect native or --dialect go"
         case .noGoLog(let path):
             "\(path) holds no log of the Go program; leave out --dialect to read what it holds"
         case .noSuchTopic(let name, let path):
@@ -33,7 +38,7 @@ extension TargetError {
         case .io(let error): error
         case .notFound(let path), .noGoLog(let path), .noSuchTopic(_, let path):
             DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
-        case .notALog(let path):
+        case .notALog(let path), .untold(let path):
             DiskError(operation: .open, path: path, errno: .invalidArgument)
         }
     }
@@ -114,7 +119,10 @@ package struct Target: Sendable {
         }
         // What is not of the dialect that was asked for is not read as another one, wherever it lies.
         if dialect == .go, target?.topics.isEmpty ?? true { throw .noGoLog(given) }
-        guard let target else { throw .notALog(given) }
+        guard let target else {
+            let isFile = (try? storage.disk.status(given))?.kind == .file
+            throw isFile && dialect == nil ? .untold(given) : .notALog(given)
+        }
         guard let topic else { return target }
         let topics = target.topics.filter { $0.name == topic }
         if topics.isEmpty { throw .noSuchTopic(topic, given) }

@@ -69,6 +69,26 @@ import WAL
         #expect(try exit(folder.path) == 4)
     }
 
+    @Test func aFileWhoseBeginningTellsNothingAsksWhoWroteIt() throws {
+        let copy = folder.url.appendingPathComponent("copy.bin").path
+        var damaged = DumpFrame.segment(FsckProcessTests.frames)
+        damaged[2] ^= 1
+        try Data(damaged).write(to: URL(fileURLWithPath: copy))
+        let check = try check(copy)
+        #expect(check.exit() == 8)
+        #expect(check.error.contains("--dialect native or --dialect go"), "\(check.error)")
+        let dump = try DumpProcess.run(copy)
+        #expect(dump.exit() == 2 && dump.error.contains("--dialect native"), "\(dump.error)")
+        #expect(try exit(copy, "--dialect", "native") & 4 == 4)
+        #expect(try exit(copy, "--dialect", "native", "--repair") & 1 == 1)
+        #expect(try exit(copy) == 0, "its beginning tells it again")
+        // Where nothing could be said, nothing is asked.
+        let empty = folder.url.appendingPathComponent("empty")
+        try FileManager.default.createDirectory(at: empty, withIntermediateDirectories: false)
+        let directory = try self.check(empty.path)
+        #expect(directory.exit() == 8 && !directory.error.contains("--dialect"))
+    }
+
     @Test func theReportHasItsMembers() throws {
         var damaged = DumpFrame.segment(FsckProcessTests.frames)
         damaged[38 + 36] ^= 1
