@@ -1,3 +1,4 @@
+import ToolSupport
 import Broker
 import Logging
 import Synchronization

@@ -1,3 +1,4 @@
+import ToolSupport
 import ToyMQClient
 
 /// Acknowledges what was printed, and knows what comes again all the same.
@@ -21,7 +22,7 @@ final class Acknowledger {
 
     /// Ends the subscription, and says how many messages may come again.
     func finish() -> Outcome {
-        try? waitFor { [subscription] in await subscription.close() }
+        waitFor { [subscription] in await subscription.close() }
         settle(pending.count)
         if unconfirmed.isEmpty { return .done }
         let what = unconfirmed.count == 1 ? "1 message" : "\(unconfirmed.count) messages"
@@ -33,7 +34,7 @@ final class Acknowledger {
     private func settle(_ count: Int) {
         let first = Array(pending.prefix(count))
         pending.removeFirst(count)
-        let confirmed = try? waitFor { () async throws(ClientError) in
+        let confirmed = waitFor {
             var confirmed: [UInt64] = []
             for (id, settlement) in first {
                 // An error is no confirmation either.
@@ -41,6 +42,6 @@ final class Acknowledger {
             }
             return confirmed
         }
-        unconfirmed.subtract(confirmed ?? [])
+        unconfirmed.subtract(confirmed)
     }
 }

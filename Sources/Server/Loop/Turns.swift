@@ -23,8 +23,7 @@ final class Turns: ChannelInboundHandler {
 
     /// Makes the pipe of a loop's turns; the loop closes it when it ends. Blocks: not on the loop.
     static func open(_ loop: LoopContext) throws {
-        var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw IOError(errnoCode: errno, reason: "pipe") }
+        let ends = try pipeEnds()
         do {
             _ = try NIOPipeBootstrap(group: loop.loop)
                 .channelInitializer { channel in
