@@ -120,15 +120,19 @@ final class SubscriptionCore: Sendable {
     /// nothing is left.
     func end(within timeout: TimeAmount, _ done: @escaping () -> Void) {
         guard let own = open else {
-            phase.value = .over
-            finish()
+            ended()
             return done()
         }
         own.close(within: timeout) {
-            self.phase.value = .over
-            self.finish()
+            self.ended()
             done()
         }
+    }
+
+    /// On the loop. Its connection has gone and does not come again.
+    func ended() {
+        phase.value = .over
+        finish()
     }
 
     /// Nothing is left of it, or its thread has gone.

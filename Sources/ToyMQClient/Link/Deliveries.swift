@@ -99,12 +99,7 @@ final class Deliveries: LinkUser {
             let error = ClientError.refused(
                 code: RefusalCode(rawValue: bytes.text(codeText)), text: bytes.text(text))
             let isPassing = code == .busy || (wasSubscribed && code == .subscribeFailed)
-            if isPassing {
-                link.refused(error)
-            } else {
-                queue.finish(error)
-                link.close {}
-            }
+            if isPassing { link.refused(error) } else { end(error) }
         case (nil, .error(_, let code, let text)):
             connection.close("the broker said \(bytes.text(code)) \(bytes.text(text))")
         default: return false
@@ -134,9 +129,15 @@ final class Deliveries: LinkUser {
 
     var needsConnection: Bool { true }
 
-    func failed(_ error: ClientError) { queue.finish(error) }
+    func failed(_ error: ClientError) { end(error) }
 
     // MARK: Closing
+
+    /// It has come to an end by itself, and nobody may ever close it: it is not kept for that.
+    private func end(_ error: ClientError) {
+        queue.finish(error)
+        link.close { [subscription] in subscription.ended() }
+    }
 
     /// Says what was settled, and ends. May be called again, for a sooner end.
     func close(within timeout: TimeAmount, _ done: @escaping () -> Void) {

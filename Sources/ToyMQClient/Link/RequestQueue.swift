@@ -59,7 +59,8 @@ final class RequestQueue: Sendable {
         state.count < window && (state.count == 0 || state.bytes + bytes <= windowBytes)
     }
 
-    /// A cancelled waiter leaves; if it has been given room meanwhile, the next one gets it.
+    /// A cancelled waiter leaves. The next ones get the room that it was given meanwhile, or what
+    /// there is and was too little for it: they may be smaller.
     private func withdraw(_ waiter: Waiter, _ error: ClientError) {
         guard error == .cancelled else { return }
         let hadRoom = state.withLockedValue { state -> Bool in
@@ -69,7 +70,11 @@ final class RequestQueue: Sendable {
             }
             return !state.isClosed
         }
-        if hadRoom { release(count: 1, bytes: waiter.bytes) }
+        if hadRoom {
+            release(count: 1, bytes: waiter.bytes)
+        } else {
+            release(count: 0, bytes: 0)
+        }
     }
 
     /// Hands in a request that has room. True if the caller has to have the loop drain the queue.
