@@ -1,3 +1,4 @@
+import SystemPackage
 import Testing
 import WALTestSupport
 
@@ -208,5 +209,13 @@ import WALTestSupport
                 bytes[range.lowerBound + FrameLayout.id] ^= 1
                 bytes.mendCRC(range)
             } == "id")
+    }
+
+    @Test(arguments: [(1, "for more"), (2, "for all 2 findings")])
+    func theTextSaysWhatElseThereIs(places: Int, end: String) {
+        let damage = Damage(
+            segment: "/data/topics/t/segment.log", offset: 38, reason: "bad", lost: nil,
+            places: places)
+        #expect(damage.description.hasSuffix("run `toymq-fsck /data/topics/t` \(end)"))
     }
 }

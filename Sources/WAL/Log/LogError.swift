@@ -90,6 +90,7 @@ public struct Damage: Hashable, Sendable, CustomStringConvertible {
     /// One line for people, with the command to run.
     public var description: String {
         "\(segment) is damaged at offset \(offset): \(reason); "
-            + "run `toymq-fsck \(segment.removingLastComponent())` for all \(places) findings"
+            + "run `toymq-fsck \(segment.removingLastComponent())` for "
+            + (places > 1 ? "all \(places) findings" : "more")
     }
 }
