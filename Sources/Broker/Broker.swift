@@ -180,8 +180,8 @@ public final class Broker: Sendable {
         for done in waiting { done(result) }
     }
 
-    /// Opens a topic again that takes nothing since its log failed. `done` is called when that has
-    /// worked or failed: at once, or by another thread.
+    /// Opens a topic again that takes nothing since its log failed, or one that could not be opened
+    /// before. `done` is called when that has worked or failed: at once, or by another thread.
     public func reopen(_ topic: Topic, _ done: @escaping @Sendable () -> Void) {
         topic.reopen(done)
     }

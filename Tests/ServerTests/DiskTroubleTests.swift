@@ -146,4 +146,35 @@ struct DiskTroubleTests {
             #expect(again.stop())
         }
     }
+
+    @Test("a topic that could not be opened is opened again when somebody subscribes")
+    func reopenedBySubscribing() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let before = try LocalServer(disk)
+        #expect(try before.client().publish("t", "first") == "OK 0")
+        #expect(before.stop())
+        disk.follow { $0.operation == .read && $0.name == "segment.log" ? .fail(.ioError) : nil }
+        let local = try LocalServer(disk)
+        let client = try local.client()
+        let refusal = try client.command("SUB t c")
+        #expect(refusal.hasPrefix("ERR SUB_FAILED ") && refusal.contains("Input/output error"))
+        // What it says is what was in the way the last time.
+        disk.follow {
+            $0.operation == .read && $0.name == "segment.log" ? .fail(.resourceBusy) : nil
+        }
+        let isOver = ContinuousClock.now + .seconds(20)
+        func subscribed(until isDone: (String) -> Bool) throws -> String {
+            while true {
+                let answer = try client.command("SUB t c")
+                if isDone(answer) || ContinuousClock.now > isOver { return answer }
+            }
+        }
+        let second = try subscribed { $0.contains("busy") }
+        #expect(second.hasPrefix("ERR SUB_FAILED ") && second.contains("busy"))
+        disk.follow(nil)
+        #expect(try subscribed { $0 == "OK 0" } == "OK 0")
+        #expect(try client.message().payload == "first")
+        #expect(local.stop())
+    }
 }

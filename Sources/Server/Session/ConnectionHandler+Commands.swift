@@ -172,6 +172,10 @@ extension ConnectionHandler {
         case .success(nil): return false
         case .failure(let error): refuseSubscribe(error)
         case .success(let topic?):
+            if topic.mayBeReopened {
+                waitForTopic { resume in service.broker.reopen(topic) { resume(nil) } }
+                return false
+            }
             do throws(BrokerError) {
                 try subscribe(to: topic, as: id)
             } catch { refuseSubscribe(error) }
