@@ -147,6 +147,41 @@ struct DiskTroubleTests {
         }
     }
 
+    @Test("a disk that is full where a segment begins keeps no consumer from its messages")
+    func fullAtRoll() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        var local = try LocalServer(disk)
+        var client = try local.client()
+        #expect(try client.publish("t", "x") == "OK 0")
+        // There is no room for the next segment.
+        disk.follow { call in
+            guard call.operation == .open, call.name == "segment.log" else { return nil }
+            return disk.bytes(call.path) == nil ? .fail(.noSpace) : nil
+        }
+        var count: UInt64 = 1
+        var answer = ""
+        while true {
+            answer = try client.publish("t", String(repeating: "x", count: 8000))
+            guard answer == "OK \(count)" else { break }
+            count += 1
+        }
+        #expect(answer.hasPrefix("ERR PUB_FAILED ") && answer.contains("No space left"))
+        #expect(count >= 8)
+        for _ in 0..<2 {
+            #expect(try client.command("SUB t c") == "OK 0")
+            for id in 0..<count { #expect(try client.message().id == id) }
+            #expect(local.stop())
+            local = try LocalServer(disk)
+            client = try local.client()
+            let refusal = try client.publish("t", "y")
+            #expect(refusal.hasPrefix("ERR PUB_FAILED ") && refusal.contains("No space left"))
+        }
+        disk.follow(nil)
+        #expect(try client.publish("t", "y") == "OK \(count)")
+        #expect(local.stop())
+    }
+
     @Test("a topic that could not be opened is opened again when somebody subscribes")
     func reopenedBySubscribing() throws {
         let disk = MemoryDisk()

@@ -111,6 +111,50 @@ import WALTestSupport
         #expect(try again.contents().isEmpty)
     }
 
+    @Test(arguments: [Errno.noSpace, .diskQuotaExceeded, .fileTooLarge], [true, false])
+    func aDiskThatIsFullWhereASegmentBeginsKeepsNobodyFromReading(
+        reason: Errno, opens: Bool
+    ) throws {
+        let fixture = small()
+        let disk = fixture.disk
+        let log = try fixture.open()
+        for _ in 0..<3 { try log.append(message) }
+        // Making the file fails, or writing its mark.
+        let operation = opens ? DiskError.Operation.open : .write
+        disk.follow {
+            $0.name == "segment.log" && $0.operation == operation ? .fail(reason) : nil
+        }
+        #expect(throws: LogError.self) { try log.append(message) }
+        try log.close()
+        for _ in 0..<2 {
+            let again = try fixture.open()
+            #expect(again.durable == MessageID(0)..<MessageID(3))
+            #expect(try again.contents().map(\.id) == [0, 1, 2])
+            let full = DiskError(
+                operation: operation, path: directory.appending("segment.log"), errno: reason)
+            #expect(throws: LogError.notWritten(full)) { try again.append(message) }
+            #expect(try again.contents().count == 3)
+            try again.close()
+        }
+        let again = try fixture.open()
+        disk.follow(nil)
+        #expect(try again.append(message) == 3)
+        #expect(try again.contents().map(\.id) == [0, 1, 2, 3])
+        #expect(try fixture.reopenedAfterPowerLoss().contents().map(\.id) == [0, 1, 2, 3])
+        try again.close()
+        #expect(try disk.examine().verdict == .clean)
+    }
+
+    @Test func withNothingToReadAFullDiskRefusesTheLog() throws {
+        let fixture = small()
+        fixture.disk.follow { $0.isWrite && $0.name == "segment.log" ? .fail(.noSpace) : nil }
+        #expect(throws: OpenError.self) { try fixture.open() }
+        fixture.disk.follow(nil)
+        let log = try fixture.open()
+        #expect(try log.append(message) == 0)
+        try log.close()
+    }
+
     // MARK: Preallocation
 
     @Test func aSmallLogIsAsLongAsItsFrames() throws {

@@ -174,10 +174,12 @@ struct Opening {
         _ found: Examination, _ listing: SegmentListing, _ builder: IndexBuilder,
         _ lock: any DiskLock
     ) throws(DiskError) -> (LogCore, RecoveryReport) {
+        var segments = try sealedView(found, builder)
         let active: OpenedActive =
             switch found.active {
             case .made: try recoverActive(found)
-            case .unmade(let exists): try makeActive(found, exists: exists)
+            case .unmade(let exists):
+                try makeActive(found, exists: exists, behind: segments.last)
             }
         for (name, companion) in listing.companions where companion == .temporary {
             // Left by a replacement that did not come to its rename: the old file is whole.
@@ -185,7 +187,11 @@ struct Opening {
         }
         let top = options.forcedUpTo ?? parent(of: directory)
         try Force.chain(to: directory, top: top, of: disk)
-        let segments = try readerView(found, builder, active)
+        if active.file != nil {
+            let index = found.active == .made ? builder.indexes[.active] ?? .init() : .init()
+            segments.append(
+                ReadableSegment(segment: active.segment, end: active.end, index: index))
+        }
         let report = RecoveryReport(
             tail: active.tail, isNew: found.segments.isEmpty,
             ids: MessageID(segments[0].segment.firstID)..<MessageID(found.nextID),
@@ -203,7 +209,9 @@ struct Opening {
 
     /// The active segment, recovered and forced.
     private struct OpenedActive {
-        let file: any DiskFile
+        /// Nil if there was no room to make it: `segment` is the last sealed one then, and the next
+        /// commit makes it.
+        let file: (any DiskFile)?
         let segment: Segment
         let end: UInt64
         let size: UInt64
@@ -270,29 +278,42 @@ struct Opening {
         }
     }
 
-    private func makeActive(_ found: Examination, exists: Bool) throws(DiskError) -> OpenedActive {
+    private func makeActive(
+        _ found: Examination, exists: Bool, behind last: ReadableSegment?
+    ) throws(DiskError) -> OpenedActive {
         let position =
             found.endPosition ?? host.options.startPosition()
         let timestamp = max(found.lastTimestamp ?? 0, host.options.clock())
         // Whoever sealed the last segment may have been killed before its new name was forced. If a
         // power cut then took that but left the name of the file made now, it would have neither.
         if !Mutant.renameNotSynced.isOn { try Force.names(in: directory, of: disk) }
-        let made = try host.withDescriptors(for: nil) { () throws(DiskError) in
-            try SegmentMaker.make(
-                in: directory, of: disk, id: found.nextID, position: position,
-                timestamp: timestamp)
+        let tail: RecoveryReport.Tail = exists ? .unfinishedSegment : .clean
+        let made: (file: any DiskFile, inode: UInt64)
+        do {
+            made = try host.withDescriptors(for: nil) { () throws(DiskError) in
+                try SegmentMaker.make(
+                    in: directory, of: disk, id: found.nextID, position: position,
+                    timestamp: timestamp)
+            }
+        } catch {
+            // A full disk keeps nobody from reading. A sync that failed is something else.
+            guard error.isOutOfSpace, error.operation == .open || error.operation == .write,
+                let last, last.segment.base &+ last.end == position
+            else { throw error }
+            return OpenedActive(
+                file: nil, segment: last.segment, end: last.end, size: last.end, endsInMark: true,
+                tail: tail, rewritten: 0)
         }
         let end = UInt64(FrameLayout.smallestFrame)
         return OpenedActive(
             file: made.file,
             segment: Segment(
                 name: .active, firstID: found.nextID, base: position, inode: made.inode),
-            end: end, size: end, endsInMark: true,
-            tail: exists ? .unfinishedSegment : .clean, rewritten: 0, madeAt: timestamp)
+            end: end, size: end, endsInMark: true, tail: tail, rewritten: 0, madeAt: timestamp)
     }
 
-    private func readerView(
-        _ found: Examination, _ builder: IndexBuilder, _ active: OpenedActive
+    private func sealedView(
+        _ found: Examination, _ builder: IndexBuilder
     ) throws(DiskError) -> [ReadableSegment] {
         var view: [ReadableSegment] = []
         for summary in found.segments {
@@ -311,8 +332,6 @@ struct Opening {
             let index = builder.indexes[summary.name] ?? SparseIndex()
             view.append(ReadableSegment(segment: segment, end: summary.end, index: index))
         }
-        let index = found.active == .made ? builder.indexes[.active] ?? SparseIndex() : .init()
-        view.append(ReadableSegment(segment: active.segment, end: active.end, index: index))
         return view
     }
 
@@ -328,7 +347,7 @@ struct Opening {
         if Mutant.idReusedAfterCut.isOn, case .torn = active.tail, nextID > 0 { nextID -= 1 }
         var state = LogCore.State(
             nextID: nextID, nextPosition: writer.durablePosition,
-            segmentFill: active.end,
+            segmentFill: active.end, needsSegment: writer.needsSegment,
             lastTimestamp: max(found.lastTimestamp ?? 0, active.madeAt ?? 0),
             firstID: segments[0].segment.firstID,
             durableNextID: nextID, durablePosition: writer.durablePosition,

@@ -29,7 +29,7 @@ struct SegmentWriter: Sendable {
     private(set) var file: (any DiskFile)?
     private(set) var segment: Segment
     /// Whether the segment before has been sealed and this one has to be made yet.
-    private(set) var needsSegment = false
+    private(set) var needsSegment: Bool
     /// The sealed segment's new name has not been forced yet.
     private var renameIsUnforced = false
     /// Bytes of the file that are durable.
@@ -42,8 +42,9 @@ struct SegmentWriter: Sendable {
     /// The last frame written is a mark.
     private(set) var endsInMark: Bool
 
+    /// Without a file `segment` is sealed, and the next commit makes a new one.
     init(
-        directory: FilePath, disk: any Disk, segmentBytes: Int, file: any DiskFile,
+        directory: FilePath, disk: any Disk, segmentBytes: Int, file: (any DiskFile)?,
         segment: Segment, end: UInt64, size: UInt64, endsInMark: Bool
     ) {
         self.directory = directory
@@ -51,11 +52,12 @@ struct SegmentWriter: Sendable {
         self.segmentBytes = UInt64(segmentBytes)
         self.file = file
         self.segment = segment
+        needsSegment = file == nil
         durableEnd = end
         writtenEnd = end
         zeroedTo = size
         self.endsInMark = endsInMark
-        segment.keepFile(true)
+        segment.keepFile(!needsSegment)
     }
 
     /// Position behind the last byte that is durable.
