@@ -82,6 +82,34 @@ struct DeliveryTests {
         #expect(try reader.take() == [.init(id: 0, text: "m0", attempt: 2)])
     }
 
+    @Test("what is pending once more goes before what was read already, the lowest id first")
+    func dueGoesFirst() throws {
+        let (bench, topic) = try filled(10) { $0.receiveWindow = 4 }
+        defer { bench.broker.close() }
+        let reader = try Reader(topic)
+        #expect(try reader.take().map(\.id) == [0, 1, 2, 3])
+        let subscription = reader.subscription
+        var ahead: [MessageID] = []
+        _ = try subscription.read(upTo: 4) { message in
+            ahead.append(message.id)
+            return .next
+        }
+        func due() throws -> [MessageID] { try subscription.readDue { _, _ in .next } }
+        try reader.acknowledge(0)
+        try reader.reject(3)
+        try reader.reject(2)
+        #expect(subscription.claim(ahead[...]) == 0)
+        let first = try due()
+        #expect(first.map(\.rawValue) == [2, 3])
+        // It has become due since they were read.
+        try reader.reject(1)
+        #expect(subscription.claimDue(first) == 0)
+        let second = try due()
+        #expect(second.map(\.rawValue) == [1, 2, 3])
+        #expect(subscription.claimDue(second) == 3)
+        #expect(subscription.claim(ahead[...]) == 1)
+    }
+
     @Test("what was acknowledged out of order is skipped after a restart, and nothing else")
     func outOfOrder() throws {
         let (bench, topic) = try filled(8)

@@ -161,19 +161,31 @@ struct Reader {
 
     /// All that may be delivered just now; it is in flight then.
     func take(_ limit: Int = 1000) throws -> [Got] {
-        var got: [Got] = []
-        let due = try subscription.readDue { message, attempts in
-            got.append(Reader.got(message, attempts + 1))
-            return .next
-        }
-        guard subscription.claimDue(due) else { return [] }
+        var got = try takeDue()
         var fresh: [Got] = []
         _ = try subscription.read(upTo: min(limit, subscription.demand?.room ?? 0)) { message in
             fresh.append(Reader.got(message, 1))
             return .next
         }
-        let count = subscription.claim(fresh.map { MessageID($0.id) }[...])
-        return got + fresh.prefix(count)
+        while !fresh.isEmpty {
+            let count = subscription.claim(fresh.map { MessageID($0.id) }[...])
+            got += fresh.prefix(count)
+            fresh.removeFirst(count)
+            // What has become due meanwhile goes first.
+            let due = try takeDue()
+            if count == 0, due.isEmpty { break }
+            got += due
+        }
+        return got
+    }
+
+    private func takeDue() throws -> [Got] {
+        var due: [Got] = []
+        let ids = try subscription.readDue { message, attempts in
+            due.append(Reader.got(message, attempts + 1))
+            return .next
+        }
+        return Array(due.prefix(subscription.claimDue(ids)))
     }
 
     private static func got(_ message: borrowing StoredMessage, _ attempt: UInt64) -> Got {

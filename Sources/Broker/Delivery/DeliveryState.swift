@@ -50,7 +50,9 @@ struct DeliveryState {
     // MARK: Delivering
 
     /// Takes as many of `ids` (ascending, never delivered) into flight as the window has room for.
+    /// None while anything is due: that goes first.
     mutating func deliver(_ ids: ArraySlice<MessageID>, now: UInt64) -> Int {
+        guard due.isEmpty else { return 0 }
         let count = min(ids.count, room)
         for id in ids.prefix(count) {
             fly(id.rawValue, attempt: 1, now)
@@ -64,13 +66,16 @@ struct DeliveryState {
         due.map { (MessageID($0.id), $0.attempts) }
     }
 
-    /// Takes ids that are due into flight again.
-    mutating func deliverAgain(_ ids: [MessageID], now: UInt64) {
-        for id in ids {
-            guard let index = due.firstIndex(where: { $0.id == id.rawValue }) else { continue }
-            let attempts = due.remove(at: index).attempts
-            fly(id.rawValue, attempt: attempts + 1, now)
+    /// Takes as many of `ids`, which were due, into flight again as nothing lower has become due
+    /// since: that goes first.
+    mutating func deliverAgain(_ ids: [MessageID], now: UInt64) -> Int {
+        var count = 0
+        while count < min(ids.count, due.count), due[count].id == ids[count].rawValue {
+            fly(due[count].id, attempt: due[count].attempts + 1, now)
+            count += 1
         }
+        due.removeFirst(count)
+        return count
     }
 
     private mutating func fly(_ id: UInt64, attempt: UInt64, _ now: UInt64) {

@@ -100,15 +100,17 @@ public final class Subscription: Sendable {
     }
 
     /// Puts as many of `ids`, as `read` has shown them, in flight as the window has room for; gives
-    /// how many. They are to be sent at once. None if the subscription has ended.
+    /// how many. They are to be sent at once. None if the subscription has ended, nor while anything
+    /// is due once more.
     public func claim(_ ids: ArraySlice<MessageID>) -> Int {
         owner.deliver(self) { $0.deliver(ids, now: $1) } ?? 0
     }
 
-    /// Puts `ids`, as `readDue` has shown them, in flight again. False if the subscription has
-    /// ended: then nothing may be sent.
-    public func claimDue(_ ids: [MessageID]) -> Bool {
-        owner.deliver(self) { $0.deliverAgain(ids, now: $1) } != nil
+    /// Puts as many of `ids`, as `readDue` has shown them, in flight again as nothing lower has
+    /// become due meanwhile; gives how many. They are to be sent at once, and the rest to be read
+    /// again. None if the subscription has ended.
+    public func claimDue(_ ids: [MessageID]) -> Int {
+        owner.deliver(self) { $0.deliverAgain(ids, now: $1) } ?? 0
     }
 
     /// Has `wake` called when there is something behind all that was read. False if there is

@@ -107,11 +107,13 @@ final class Feed {
         while hasRoom() {
             guard let first = ahead.first else { break }
             if first.isDue {
+                // What is left of it is read again, behind what has become due before it.
                 ahead.removeFirst()
-                guard subscription.claimDue(first.ids) else { return }
-                send(first.slice(0, first.ids.count), first.ids.count, true)
+                let count = subscription.claimDue(first.ids)
+                if count > 0 { send(first.slice(0, count), count, true) }
                 continue
             }
+            // None if the window is full or something is due that is not read yet.
             let count = subscription.claim(first.ids[delivered...])
             guard count > 0 else { break }
             send(first.slice(delivered, delivered + count), count, false)
