@@ -42,6 +42,9 @@ struct Flags: ParsableArguments {
     @Option(help: "How many topics there may be. (default: 100000)")
     var maxTopics: String?
 
+    @Option(help: "How many consumers a topic may have. (default: 10000)")
+    var maxConsumers: String?
+
     @Option(
         help:
             "How long a connection may go without its first command; 0 is for ever. (default: 60s)")

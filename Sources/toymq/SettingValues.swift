@@ -37,9 +37,9 @@ struct SettingValues {
     /// Every setting that the environment or the file may have.
     private static let names: Set<String> = [
         "data-dir", "addr", "metrics-addr", "auth-token-file", "max-payload", "visibility-timeout",
-        "dedupe-window", "shutdown-timeout", "max-connections", "max-topics", "handshake-timeout",
-        "frame-timeout", "idle-timeout", "segment-size", "event-loops", "committers", "log-format",
-        "log-level",
+        "dedupe-window", "shutdown-timeout", "max-connections", "max-topics", "max-consumers",
+        "handshake-timeout", "frame-timeout", "idle-timeout", "segment-size", "event-loops",
+        "committers", "log-format", "log-level",
     ]
 
     private let file: [String: Setting]

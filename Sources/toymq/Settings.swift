@@ -55,6 +55,8 @@ struct Settings: Sendable {
             "dedupe-window", flags.dedupeWindow, 0...10_000_000, broker.dedupeWindow)
         broker.topicLimit = try values.number(
             "max-topics", flags.maxTopics, 1...10_000_000, broker.topicLimit)
+        broker.consumerLimit = try values.number(
+            "max-consumers", flags.maxConsumers, 1...1_000_000, broker.consumerLimit)
         broker.segmentBytes = try values.size(
             "segment-size", flags.segmentSize, 4096...(1 << 40), broker.segmentBytes)
         shutdownTimeout = try values.duration(

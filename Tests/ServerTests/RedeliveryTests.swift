@@ -31,4 +31,19 @@ struct RedeliveryTests {
             #expect(answers == (0..<8).map { "OK \($0)" })
         }
     }
+
+    @Test("a consumer that has left and acknowledged nothing makes room for another one")
+    func limitOfConsumers() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--max-consumers", "2"])
+        let staying = try broker.client()
+        #expect(try staying.command("SUB t a") == "OK 0")
+        let leaving = try broker.client()
+        #expect(try leaving.command("SUB t b") == "OK 0")
+        let coming = try broker.client()
+        let refusal = try coming.command("SUB t c")
+        #expect(refusal == "ERR BUSY topic t has 2 consumers already")
+        #expect(try leaving.command("QUIT") == "OK 0")
+        #expect(try leaving.isClosed())
+        #expect(try coming.command("SUB t c") == "OK 0")
+    }
 }

@@ -1,7 +1,8 @@
 internal import DataDirectory
 internal import WAL
 
-/// One consumer of a topic, for as long as the broker runs, whoever is connected as it.
+/// One consumer of a topic, whoever is connected as it: for as long as the broker runs, or until
+/// others need the room of one that has no connection and never acknowledged anything.
 final class Consumer: Sendable {
     struct State {
         var delivery: DeliveryState
@@ -110,6 +111,12 @@ final class Consumer: Sendable {
         state.withLock {
             ($0.delivery.inFlight, $0.delivery.dueCount, $0.current != nil)
         }
+    }
+
+    /// Whether nothing is lost with it but how often its messages were delivered: nobody is connected
+    /// as it, and it has acknowledged nothing.
+    var leavesNothing: Bool {
+        state.withLock { $0.current == nil && !$0.delivery.hasAcknowledged }
     }
 
     /// The highest acknowledged id; nil if there is none.

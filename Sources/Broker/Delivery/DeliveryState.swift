@@ -17,6 +17,8 @@ struct DeliveryState {
 
     /// What is done with.
     private(set) var acknowledgements: Acknowledgements
+    /// Something of it was said by the consumer, and is not only ids that have no message.
+    private(set) var hasAcknowledged: Bool
     /// Acknowledged ids at or beyond the first `cursor`. Nothing at or beyond `cursor` is
     /// acknowledged later, since only what is in flight can be.
     let skipped: [ClosedRange<MessageID>]
@@ -37,6 +39,7 @@ struct DeliveryState {
         self.acknowledgements = acknowledgements
         self.window = window
         self.timeout = timeout
+        hasAcknowledged = acknowledgements.highest != nil
         skipped = acknowledgements.above
         cursor = acknowledgements.firstUnacknowledged
     }
@@ -93,6 +96,7 @@ struct DeliveryState {
     mutating func acknowledge(_ id: MessageID) -> Bool {
         guard flights.removeValue(forKey: id.rawValue) != nil else { return false }
         acknowledgements.acknowledge(id)
+        hasAcknowledged = true
         dropSettledDeadlines()
         return true
     }

@@ -29,10 +29,14 @@ public final class Subscription: Sendable {
         self.replaced = replaced
     }
 
-    func begin() { owner.attach(self)?.replaced() }
+    /// Another connection gets the messages from now on.
+    func tellReplaced() { replaced() }
 
     /// The connection is gone or subscribes anew. What was in flight is pending again.
-    public func end() { owner.detach(self) }
+    public func end() {
+        owner.detach(self)
+        topic.left()
+    }
 
     // MARK: Reading
 

@@ -18,26 +18,50 @@ extension Topic {
         _ consumer: ConsumerID, wake: @escaping @Sendable () -> Void,
         replaced: @escaping @Sendable () -> Void
     ) throws(BrokerError) -> Subscription {
-        let owner = try state.withLock { (state) throws(BrokerError) -> Consumer in
+        let (subscription, previous) = try state.withLock {
+            (state) throws(BrokerError) -> (Subscription, Subscription?) in
             switch state.phase {
             case .open, .failed(.some, _, _): break
             case .closed(let error), .failed(nil, let error, _): throw error
             case .stopped: throw .stopping
             }
-            if let known = state.consumers[consumer] { return known }
-            guard state.consumers.count < shared.options.consumerLimit else {
-                throw .busy("topic \(name) has \(state.consumers.count) consumers already")
-            }
-            let delivery = DeliveryState(
-                state.offsets[consumer] ?? Acknowledgements(),
-                window: shared.options.receiveWindow, timeout: shared.options.visibilityTimeout)
-            let made = Consumer(consumer, delivery, shared.timekeeper)
-            state.consumers[consumer] = made
-            state.listening.append(made)
-            return made
+            let owner = try known(consumer, &state)
+            let subscription = Subscription(self, owner, wake: wake, replaced: replaced)
+            // Before the lock is given up: who has no connection may be forgotten.
+            return (subscription, owner.attach(subscription))
         }
-        let subscription = Subscription(self, owner, wake: wake, replaced: replaced)
-        subscription.begin()
+        previous?.tellReplaced()
         return subscription
     }
+
+    private func known(
+        _ consumer: ConsumerID, _ state: inout State
+    ) throws(BrokerError) -> Consumer {
+        if let known = state.consumers[consumer] { return known }
+        let limit = shared.options.consumerLimit
+        if state.consumers.count >= limit { forgetAbsent(&state) }
+        guard state.consumers.count < limit else {
+            throw .busy("topic \(name) has \(state.consumers.count) consumers already")
+        }
+        let delivery = DeliveryState(
+            state.offsets[consumer] ?? Acknowledgements(),
+            window: shared.options.receiveWindow, timeout: shared.options.visibilityTimeout)
+        let made = Consumer(consumer, delivery, shared.timekeeper)
+        state.consumers[consumer] = made
+        state.listening.append(made)
+        return made
+    }
+
+    /// Makes room for others: forgets those of whom a restart would leave nothing either.
+    private func forgetAbsent(_ state: inout State) {
+        // Looking at all of them again is of no use before another one has left.
+        guard state.hasLeft else { return }
+        state.hasLeft = false
+        let kept = state.consumers.filter { !$0.value.leavesNothing }
+        state.consumers = kept
+        state.listening.removeAll { kept[$0.id] == nil }
+    }
+
+    /// A subscription has ended.
+    func left() { state.withLock { $0.hasLeft = true } }
 }

@@ -26,6 +26,8 @@ public final class Topic: Sendable {
         var consumers: [ConsumerID: Consumer] = [:]
         /// Consumers with a connection, or that had one.
         var listening: [Consumer] = []
+        /// A subscription has ended since consumers were last forgotten.
+        var hasLeft = false
         /// Something is acknowledged that is not in offsets.json.
         var isDirty = false
         /// A write of offsets.json is due or under way.
