@@ -13,6 +13,17 @@ public enum BrokerEvent: Sendable {
     case topicFailed(TopicName, String)
     /// offsets.json could not be written; it is tried again.
     case offsetsNotWritten(TopicName, String)
+    /// offsets.json could not be written before the end: what was acknowledged since it last was is
+    /// delivered again.
+    case offsetsLeft(TopicName, String)
+}
+
+/// What closing a broker has left undone.
+public struct Leftovers: Hashable, Sendable {
+    /// Logs that were left as they are. Nothing is lost by that, opening them only has more to do.
+    public let logs: Int
+    /// Topics whose last acknowledgements are not in offsets.json: those messages are delivered again.
+    public let positions: Int
 }
 
 /// What all topics share.
@@ -190,9 +201,9 @@ public final class Broker: Sendable {
     /// directory up. Blocks. Nothing may be asked of the broker any more.
     ///
     /// Logs that are not closed when `deadline` (monotonic nanoseconds) has passed are left as they
-    /// are: nothing is lost by that, opening them only has more to do. Gives how many those are.
+    /// are, and until then positions that could not be written are tried again; without one nothing is.
     @discardableResult
-    public func close(deadline: UInt64 = .max) -> Int {
+    public func close(deadline: UInt64? = nil) -> Leftovers {
         state.withLock { $0.isStopping = true }
         // Nothing is written at a time any more: what is left is written below.
         shared.timekeeper.shutdown()
@@ -200,18 +211,55 @@ public final class Broker: Sendable {
         let topics = state.withLock { Array($0.topics.values) }
         // A sync takes the file system as long for many files as for one.
         let closers = WorkPool(threads: min(32, max(1, topics.count)))
-        closers.forEach(topics) { $0.writeOffsetsAtLast() }
+        var unwritten = Broker.writeOffsets(topics, closers)
+        if deadline != nil { tell(unwritten, BrokerEvent.offsetsNotWritten) }
         let left = Monitor(0)
         closers.forEach(topics) { topic in
-            if MonotonicClock.now() < deadline {
+            if MonotonicClock.now() < deadline ?? .max {
                 topic.close()
             } else {
                 left.withLock { $0 += 1 }
             }
         }
+        // Closing the logs may have made the room for them.
+        if let deadline { writeOffsetsAgain(&unwritten, closers, until: deadline) }
+        tell(unwritten, BrokerEvent.offsetsLeft)
         closers.shutdown()
         shared.host.shutdown()
         lock.release()
-        return left.withLock { $0 }
+        return Leftovers(logs: left.withLock { $0 }, positions: unwritten.count)
+    }
+
+    private typealias Unwritten = (topic: Topic, reason: String)
+
+    /// Tries positions that could not be written again, until that works or the deadline has passed.
+    private func writeOffsetsAgain(
+        _ unwritten: inout [Unwritten], _ pool: WorkPool, until deadline: UInt64
+    ) {
+        var pause = shared.options.offsetsDelay
+        while !unwritten.isEmpty, MonotonicClock.now() < deadline {
+            MonotonicClock.sleep(until: min(deadline, MonotonicClock.now() + pause))
+            unwritten = Broker.writeOffsets(unwritten.map(\.topic), pool)
+            pause = min(pause * 2, 1_000_000_000)
+        }
+    }
+
+    /// Writes what is acknowledged. Gives where that failed.
+    private static func writeOffsets(_ topics: [Topic], _ pool: WorkPool) -> [Unwritten] {
+        let unwritten = Monitor([Unwritten]())
+        pool.forEach(topics) { topic in
+            do throws(OffsetsFileError) {
+                try topic.writeOffsets()
+            } catch {
+                unwritten.withLock { $0.append((topic, "\(error)")) }
+            }
+        }
+        return unwritten.withLock { $0 }
+    }
+
+    private func tell(
+        _ unwritten: [Unwritten], _ event: (TopicName, String) -> BrokerEvent
+    ) {
+        for (topic, reason) in unwritten { shared.events(event(topic.name, reason)) }
     }
 }

@@ -186,13 +186,17 @@ private final class Running: Sendable {
         let timeout = settings.shutdownTimeout - settings.shutdownTimeout / 10
         let deadline = MonotonicClock.now() + timeout
         let isDone = server?.stop(timeout: timeout) ?? true
-        let left = broker?.close(deadline: deadline) ?? 0
-        if isDone {
-            logger.info("stopped", metadata: left == 0 ? [:] : ["logs_not_closed": "\(left)"])
-        } else {
+        let left = broker?.close(deadline: deadline)
+        let (logs, positions) = (left?.logs ?? 0, left?.positions ?? 0)
+        if !isDone {
             logger.warning("stopped before everything was answered: --shutdown-timeout was over")
+        } else {
+            var numbers: Logger.Metadata = [:]
+            if logs > 0 { numbers["logs_not_closed"] = "\(logs)" }
+            if positions > 0 { numbers["positions_not_written"] = "\(positions)" }
+            logger.info("stopped", metadata: numbers)
         }
-        return isDone ? 0 : 1
+        return isDone && positions == 0 ? 0 : 1
     }
 
     private static func note(_ event: BrokerEvent, _ logger: Logger) {
@@ -216,6 +220,12 @@ private final class Running: Sendable {
             logger.error(
                 "positions were not written, and will be tried again: \(text)",
                 metadata: ["topic": "\(topic)"])
+        case .offsetsLeft(let topic, let text):
+            logger.error(
+                """
+                positions were not written before the end; what was acknowledged since they last \
+                were will be delivered again: \(text)
+                """, metadata: ["topic": "\(topic)"])
         }
     }
 }

@@ -119,15 +119,6 @@ extension Topic {
 
     // MARK: Closing
 
-    /// Writes what is acknowledged, before the end. Blocks.
-    func writeOffsetsAtLast() {
-        do throws(OffsetsFileError) {
-            try writeOffsets()
-        } catch {
-            shared.events(.offsetsNotWritten(name, "\(error)"))
-        }
-    }
-
     /// Closes the log. Publishes that wait are answered before. Blocks.
     func close() {
         let phase = state.withLock { $0.phase }
