@@ -65,9 +65,15 @@ struct RawLimit {
     }
 
     private func writeAll(_ bytes: [UInt8], at start: Int) throws {
-        let written = pwrite(descriptor, bytes, bytes.count, start)
-        // A short write to a file that has its length already is a disk that has failed.
-        guard written == bytes.count else { throw RawLimit.failed("write", path) }
+        var done = 0
+        while done < bytes.count {
+            let written = bytes.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, start + done)
+            }
+            // A short write gives no reason; the next one does.
+            guard written > 0 else { throw RawLimit.failed("write", path) }
+            done += written
+        }
     }
 
     private static func failed(_ call: String, _ path: FilePath) -> BenchError {

@@ -340,10 +340,11 @@ import WALTestSupport
         try log.appendLost(5) { _ in }
         fixture.host.runAll()
         try log.close()
-        // The mark of the new log, what is lost, the message, the marks of two closings.
+        // The mark of the new log is at 1000, the message at 3000.
+        let all = frames(in: fixture.bytes()).map(\.frame)
         #expect(
-            frames(in: fixture.bytes()).map(\.frame.fields.timestamp)
-                == [1000, 1000, 1000, 3000, 3000, 3000, 3000, 3000])
+            all.filter { $0.lost != nil }.map(\.fields.timestamp) == [1000, 1000, 3000, 3000])
+        #expect(Set(all.map(\.fields.timestamp)) == [1000, 3000])
     }
 
     @Test func theMarkOfANewLogCountsWhereTheClockGoesBack() throws {

@@ -61,6 +61,11 @@ public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isOutOfDescriptors: Bool {
         errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem
     }
+
+    /// Whether the disk is full, or the file or its owner may have no more of it.
+    package var isOutOfSpace: Bool {
+        errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge
+    }
 }
 
 /// The one seam between the log and the outside: what it asks of a file system and nothing more.
