@@ -99,16 +99,18 @@ import ToyMQClient
         try await guest.publish(Message("x"), to: "t")
         let subscription = try guest.subscribe(to: "t", as: "c")
         let (firsts, first) = AsyncStream.makeStream(of: Void.self)
-        let loop = Task {
-            for try await delivery in subscription {
-                delivery.ackWithoutWaiting()
-                first.yield()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for try await delivery in subscription {
+                    delivery.ackWithoutWaiting()
+                    first.yield()
+                }
             }
+            var iterator = firsts.makeAsyncIterator()
+            await iterator.next()
+            await owner.close()
+            try await group.waitForAll()
         }
-        var iterator = firsts.makeAsyncIterator()
-        await iterator.next()
-        await owner.close()
-        try await loop.value
         await guest.close()
         // What was handed over went its way before.
         try await ToyMQClient.with(broker.options) { client in

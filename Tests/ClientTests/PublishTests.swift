@@ -324,13 +324,4 @@ import ToyMQClient
         #expect(throws: ClientError.closed) { try client.subscribe(to: "t", as: "c") }
         await client.close()
     }
-
-    @Test func aClientThatIsNeverClosedLeavesNothingHanging() async throws {
-        let broker = try TestBroker()
-        var client: ToyMQClient? = ToyMQClient(broker.options)
-        let subscription = try #require(try client?.subscribe(to: "t", as: "c"))
-        _ = try await client?.publish(Message("x"), to: "t")
-        client = nil
-        for try await _ in subscription {}
-    }
 }

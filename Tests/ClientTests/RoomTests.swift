@@ -72,6 +72,11 @@ import Testing
             let small = Task.immediate {
                 try await client.startPublishing(Message("small"), to: "t")
             }
+            let limit = Task {
+                try await Task.sleep(for: .seconds(20))
+                small.cancel()
+            }
+            defer { limit.cancel() }
             large.cancel()
             await #expect(throws: ClientError.cancelled) { try await large.value }
             _ = try await small.value

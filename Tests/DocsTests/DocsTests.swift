@@ -55,7 +55,7 @@ import Testing
             }
         }
         #expect(try locks(of: "WAL").contains("LogCore.state"), "they are found")
-        #expect(try locks(of: "ToyMQClient").contains("ClientThread.isOver"))
+        #expect(try locks(of: "ToyMQClient").contains("ClientThread.state"))
     }
 
     /// The locks that are kept in a property: `Type.property`. One that a function makes for itself

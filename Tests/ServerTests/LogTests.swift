@@ -56,20 +56,4 @@ struct LogTests {
         #expect(try idle.isClosed())
         #expect(broker.stop(SIGINT).code == 1)
     }
-
-    @Test("that standard output cannot be told where it listens is in the log")
-    func fullStandardOutput() throws {
-        let data = try DataFolder()
-        let errors = data.url.deletingLastPathComponent().path + "/errors"
-        let process = try ChildProcess(
-            [builtProgram("toymq"), "--data-dir", data.path, "--addr", "127.0.0.1:0"],
-            output: .appending("/dev/full"), error: .file(errors))
-        func log() -> String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
-        #expect(
-            comesTrue {
-                log().contains("standard output was not told where it listens: No space left")
-            })
-        process.signal(SIGTERM)
-        #expect(process.wait().code == 0)
-    }
 }
