@@ -14,20 +14,23 @@ import ToyMQClient
             isLetGo.wait()
             peer.say("HELLO 2 OK\n")
             end.yield(peer.read(until: "last\n") != nil)
-            peer.say((0..<1000).map { "OK \($0)\n" }.joined())
+            peer.say((0..<100).map { "OK \($0)\n" }.joined())
             peer.drain()
         }
         func publish() async throws {
             let client = ToyMQClient(broker.options)
-            for number in 0..<1000 {
+            for number in 0..<100 {
                 _ = try await client.startPublishing(
-                    Message(number == 999 ? "last" : "x"), to: "t")
+                    Message(number == 99 ? "last" : "x"), to: "t")
             }
         }
-        try await publish()
-        isLetGo.signal()
         var iterator = ends.makeAsyncIterator()
-        #expect(await iterator.next() == true)
+        // The greeting may overtake an end that comes at once: not twenty times.
+        for _ in 0..<20 {
+            try await publish()
+            isLetGo.signal()
+            #expect(await iterator.next() == true)
+        }
     }
 
     @Test func aSubscriptionKeepsItsClient() async throws {
