@@ -50,6 +50,9 @@ extension NativeFollower {
         let report = survey.run(visitor: visitor)
         if let error = report.error { throw error }
         known = visitor.known
+        endsInNewer = report.verdict == .newer
+        // Another survey may follow before a segment could be attached to.
+        if let end = visitor.end { shownTo = end.position }
         var start = visitor.next ?? visitor.end
         // What is lost at the end has no frame behind it to tell the id.
         if visitor.next == nil, topic.onlyFile == nil, let id = report.nextID {

@@ -31,6 +31,8 @@ final class NativeFollower: Follower {
     var shownTo: UInt64?
     /// The id that the last segment begins with that was read to its end.
     private var leftFirst: UInt64?
+    /// A frame of a later version was met: like a dump, this tells nothing that lies behind it.
+    var endsInNewer = false
     /// What surveys have told.
     var known: Set<ToldFinding> = []
     /// What the last look at a place without a frame was at, and what it had to show.
@@ -50,7 +52,7 @@ final class NativeFollower: Follower {
     func look() throws(DiskError) {
         printer.durableBelow = durableBelow
         defer { printer.durableBelow = nil }
-        while !printer.isDone {
+        while !printer.isDone, !endsInNewer {
             if place == nil { try attach() }
             guard place != nil else {
                 guard try meetsUnreadable() else { return }

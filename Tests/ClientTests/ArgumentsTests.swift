@@ -5,7 +5,7 @@ import Testing
 
 /// What is not UTF-8 on a command line or in the environment is refused and not repaired: it would be
 /// another key, payload or path.
-@Suite("Arguments that are not UTF-8", .timeLimit(.minutes(3))) struct ArgumentsTests {
+@Suite("Arguments that are not UTF-8", .timeLimit(.minutes(10))) struct ArgumentsTests {
     /// A directory that is empty at first.
     private final class Folder {
         let url = FileManager.default.temporaryDirectory

@@ -5,7 +5,7 @@ import Testing
 import ToyMQClient
 
 /// When a connection is made again, and how often.
-@Suite("Client: attempts", .timeLimit(.minutes(2))) struct AttemptTests {
+@Suite("Client: attempts", .timeLimit(.minutes(10))) struct AttemptTests {
     @Test func aSubscriptionThatStaysRefusedThrowsTheRefusalWhenTheAttemptsRunOut() async throws {
         let broker = try TestBroker("--max-topics", "1")
         var options = broker.options

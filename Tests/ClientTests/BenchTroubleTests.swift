@@ -5,7 +5,7 @@ import ProcessSupport
 import Testing
 
 /// toymq-bench where the broker does not do what is measured.
-@Suite("toymq-bench in trouble", .timeLimit(.minutes(3))) struct BenchTroubleTests {
+@Suite("toymq-bench in trouble", .timeLimit(.minutes(10))) struct BenchTroubleTests {
     private func words(_ broker: TestBroker, _ arguments: [String]) -> [String] {
         [builtProgram("toymq-bench"), arguments[0], "--addr", "127.0.0.1:\(broker.port)"]
             + arguments.dropFirst()

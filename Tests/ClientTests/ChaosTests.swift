@@ -4,7 +4,7 @@ import ProcessSupport
 import Testing
 
 /// The harness as a program: a short run, and the proof that it sees a loss.
-@Suite("Chaos", .timeLimit(.minutes(3)), .serialized) struct ChaosTests {
+@Suite("Chaos", .timeLimit(.minutes(10)), .serialized) struct ChaosTests {
     @Test func nothingIsLostThroughKills() throws {
         let result = try run(
             "chaos", ["--seconds", "6", "--kills", "4", "--rate", "3000", "--json"])
@@ -32,7 +32,7 @@ import Testing
 }
 
 /// The same producers, consumers and comparison against a broker that loses power.
-@Suite("Chaos: power cuts", .timeLimit(.minutes(2)), .serialized) struct PowerCutChaosTests {
+@Suite("Chaos: power cuts", .timeLimit(.minutes(10)), .serialized) struct PowerCutChaosTests {
     private func run(acknowledgesEarly: Bool) async throws -> ChaosReport {
         var plan = ChaosPlan()
         plan.seconds = 2

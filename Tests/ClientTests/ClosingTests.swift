@@ -5,7 +5,7 @@ import Testing
 import ToyMQClient
 
 /// However and in whatever order things are closed, it comes to an end.
-@Suite("Client: closing", .timeLimit(.minutes(2))) struct ClosingTests {
+@Suite("Client: closing", .timeLimit(.minutes(10))) struct ClosingTests {
     @Test func aSubscriptionMayBeClosedAfterItsClientAndMoreThanOnce() async throws {
         let broker = try TestBroker()
         let client = ToyMQClient(broker.options)

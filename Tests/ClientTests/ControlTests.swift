@@ -8,7 +8,7 @@ import Testing
 import ToyMQClient
 
 /// What toymqctl says and how it ends where not all is well.
-@Suite("toymqctl in trouble", .timeLimit(.minutes(3))) struct ControlTests {
+@Suite("toymqctl in trouble", .timeLimit(.minutes(10))) struct ControlTests {
     /// toymqctl with its streams led elsewhere by a shell.
     private func shell(_ broker: TestBroker, _ script: String) throws -> FinishedProcess {
         try FinishedProcess([

@@ -7,7 +7,7 @@ import WAL
 
 /// A write beyond `ulimit -f` sends SIGXFSZ, by which a process that does not expect it ends: a broker
 /// with all its topics, a repair in its midst.
-@Suite("Programs whose files may not grow", .timeLimit(.minutes(3))) struct FileSizeLimitTests {
+@Suite("Programs whose files may not grow", .timeLimit(.minutes(10))) struct FileSizeLimitTests {
     private let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("toymq-limit-\(UUID().uuidString)").path
 

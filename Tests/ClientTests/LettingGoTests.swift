@@ -4,7 +4,7 @@ import Testing
 import ToyMQClient
 
 /// What becomes of a client that is let go of, and not closed.
-@Suite("Client: letting go", .timeLimit(.minutes(2))) struct LettingGoTests {
+@Suite("Client: letting go", .timeLimit(.minutes(10))) struct LettingGoTests {
     @Test func whatWasHandedOverGoesItsWay() async throws {
         let isLetGo = DispatchSemaphore(value: 0)
         let (ends, end) = AsyncStream.makeStream(of: Bool.self)

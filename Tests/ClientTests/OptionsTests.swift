@@ -3,7 +3,7 @@ import ProcessSupport
 import Testing
 import ToyMQClient
 
-@Suite("Client: options", .timeLimit(.minutes(2))) struct OptionsTests {
+@Suite("Client: options", .timeLimit(.minutes(10))) struct OptionsTests {
     private static func with(_ change: (inout ClientOptions) -> Void) -> ClientOptions {
         var options = ClientOptions()
         change(&options)
@@ -80,7 +80,7 @@ import ToyMQClient
     }
 }
 
-@Suite("Client: what nobody asked for", .timeLimit(.minutes(2))) struct UnaskedTests {
+@Suite("Client: what nobody asked for", .timeLimit(.minutes(10))) struct UnaskedTests {
     @Test(arguments: ["ERR INVALID an empty line\n", "OK 3\n", "{}\n"])
     func anAnswerThatComesBeforeTheFirstRequestIsNotTakenForItsAnswer(unasked: String) async throws
     {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import ToyMQClient
 
-@Suite("Client: publishing", .timeLimit(.minutes(2))) struct PublishTests {
+@Suite("Client: publishing", .timeLimit(.minutes(10))) struct PublishTests {
     @Test func messagesSentAheadAreAnsweredInTheirOrder() async throws {
         let broker = try TestBroker()
         try await ToyMQClient.with(broker.options) { client in
@@ -142,7 +142,7 @@ import ToyMQClient
     }
 }
 
-@Suite("Client: connections that end", .timeLimit(.minutes(2))) struct ReconnectTests {
+@Suite("Client: connections that end", .timeLimit(.minutes(10))) struct ReconnectTests {
     @Test func unansweredMessagesWithAKeyAreSentAgainAndOthersHaveAnUnknownOutcome() async throws {
         let broker = try FakeBroker { peer, number in
             peer.greet()

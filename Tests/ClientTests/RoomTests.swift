@@ -3,7 +3,7 @@ import Testing
 @testable import ToyMQClient
 
 /// What a client that runs for long must not gather, and who gets the room that others leave.
-@Suite("Client: room", .timeLimit(.minutes(1))) struct RoomTests {
+@Suite("Client: room", .timeLimit(.minutes(10))) struct RoomTests {
     /// Kept by nobody but the client.
     private struct Kept {
         weak let core: SubscriptionCore?

@@ -7,7 +7,7 @@ import SystemPackage
 import Testing
 
 /// Whoever starts a program may have closed 0, 1 and 2. The files that it opens must not get them.
-@Suite("Programs that are started without standard streams", .timeLimit(.minutes(3)))
+@Suite("Programs that are started without standard streams", .timeLimit(.minutes(10)))
 struct StandardStreamsTests {
     private static let all = "<&- >&- 2>&-"
 

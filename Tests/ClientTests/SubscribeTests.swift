@@ -1,7 +1,7 @@
 import Testing
 import ToyMQClient
 
-@Suite("Client: subscriptions", .timeLimit(.minutes(3))) struct SubscribeTests {
+@Suite("Client: subscriptions", .timeLimit(.minutes(10))) struct SubscribeTests {
     private static func fill(_ client: ToyMQClient, _ count: Int) async throws {
         var last: PendingPublish?
         for number in 0..<count {

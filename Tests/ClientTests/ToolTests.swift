@@ -3,7 +3,7 @@ import ProcessSupport
 import Testing
 
 /// toymqctl against a broker, toymq-bench, and the example of the documentation.
-@Suite("toymqctl and toymq-bench with a broker", .timeLimit(.minutes(3))) struct RemoteToolTests {
+@Suite("toymqctl and toymq-bench with a broker", .timeLimit(.minutes(10))) struct RemoteToolTests {
     @Test func payloadsComeFromArgumentFileAndStandardInput() throws {
         let broker = try TestBroker()
         let file = broker.root.appendingPathComponent("payload")

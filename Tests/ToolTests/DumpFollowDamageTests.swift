@@ -158,4 +158,49 @@ struct DumpFollowDamageTests {
         #expect(process.waits { findings($0) == ["unknown-field"] })
         #expect(end(process) == 1)
     }
+
+    /// Has the follower look once more: a message of another topic is there, and was shown.
+    private func lookAgain(_ process: DumpProcess, _ folder: DumpFolder) throws {
+        let file = try folder.topic("other").appendingPathComponent("segment.log")
+        try put([.frame(.mark(70)), .frame(.message(70, []))], file)
+        #expect(process.waits { ids($0).last == 70 })
+    }
+
+    @Test func behindALaterVersionsFrameNothingIsTold() throws {
+        let folder = try DumpFolder()
+        let topic = try folder.topic("a")
+        var newer = DumpFrame.message(1, [])
+        newer.presence = 0x4000
+        let parts = [.frame(.mark(0))] + DumpFollowDamageTests.messages(0...0) + [.frame(newer)]
+        try put(parts, topic.appendingPathComponent("00000000000000000000.log"))
+        let size = DumpFollowDamageTests.segment(parts).count
+        var next = DumpFrame.mark(2)
+        next.position = 1_000_000 + UInt64(size)
+        var message = DumpFrame.message(2, [])
+        message.position = next.position + 38
+        try Data(next.bytes + message.bytes).write(to: topic.appendingPathComponent("segment.log"))
+        let process = try DumpProcess([folder.path, "--json", "--follow"])
+        #expect(process.waits { findings($0) == ["unknown-field"] })
+        try lookAgain(process, folder)
+        #expect(ids(process) == [0, 70])
+        #expect(findings(process) == ["unknown-field"])
+        #expect(end(process) == 1)
+    }
+
+    @Test func whatASurveyHasShownTheNextOneDoesNotShowAgain() throws {
+        let folder = try DumpFolder()
+        let topic = try folder.topic("a")
+        try put(
+            [.frame(.mark(0))] + DumpFollowDamageTests.messages(0...1),
+            topic.appendingPathComponent("00000000000000000000.log"))
+        for name in ["00000000000000000020.log", "segment.log"] {
+            try put([DumpFollowDamageTests.garbage], topic.appendingPathComponent(name))
+        }
+        let process = try DumpProcess([folder.path, "--json", "--follow"])
+        #expect(process.waits { findings($0).count == 3 })
+        try lookAgain(process, folder)
+        #expect(ids(process) == [0, 1, 70])
+        #expect(findings(process).count == 3)
+        #expect(end(process) == 1)
+    }
 }

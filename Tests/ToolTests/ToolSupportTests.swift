@@ -3,7 +3,7 @@ import Testing
 import ToolSupport
 
 /// What the programs share.
-@Suite("Tools: what they share", .timeLimit(.minutes(1))) struct ToolSupportTests {
+@Suite("Tools: what they share", .timeLimit(.minutes(10))) struct ToolSupportTests {
     private struct Failure: Error, Hashable {}
 
     @Test func anAddressHasAPortBehindItsLastColon() {
