@@ -154,7 +154,7 @@ let package = Package(
             name: "toymq",
             dependencies: [
                 "Server", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport",
-                argumentParser, logging, systemPackage,
+                nioConcurrency, argumentParser, logging, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -1,9 +1,9 @@
 import Broker
+import NIOConcurrencyHelpers
 import DataDirectory
 import Glibc
 import Logging
 import Server
-import Synchronization
 import SystemPackage
 import ToolSupport
 import WAL
@@ -90,7 +90,7 @@ private final class Running: Sendable {
         var isStopping = false
         var exitCode: Int32?
     }
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let settings: Settings
     private let log: LogWriter
     private let logger: Logger
@@ -113,7 +113,7 @@ private final class Running: Sendable {
             options.acceptLimit = Running.acceptLimit
             let server = try Server(
                 broker, options: options, metrics: settings.metrics, logger: logger)
-            state.withLock {
+            state.withLockedValue {
                 $0.broker = broker
                 $0.server = server
             }
@@ -163,25 +163,25 @@ private final class Running: Sendable {
 
     /// False if it does not serve yet.
     func beginStopping() -> Bool {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.isStopping = true
             return state.server != nil
         }
     }
 
     /// What the process ends with, as soon as that is known.
-    var exitCode: Int32? { state.withLock { $0.exitCode } }
+    var exitCode: Int32? { state.withLockedValue { $0.exitCode } }
 
     /// Ends the process when the log is written.
     func end(_ code: Int32) -> Never {
-        state.withLock { $0.exitCode = code }
+        state.withLockedValue { $0.exitCode = code }
         log.close()
         exit(code)
     }
 
     func stop() -> Int32 {
         Supervisor.tell("STOPPING=1")
-        let (broker, server) = state.withLock { ($0.broker, $0.server) }
+        let (broker, server) = state.withLockedValue { ($0.broker, $0.server) }
         // The last tenth is for what is under way when it is over.
         let timeout = settings.shutdownTimeout - settings.shutdownTimeout / 10
         let deadline = MonotonicClock.now() + timeout
