@@ -39,14 +39,17 @@ public final class WorkPool: Sendable {
         for thread in threads { thread.join() }
     }
 
-    /// Lets the threads finish what was given to them; false if they have not when `deadline`
-    /// (monotonic nanoseconds) has passed. They are not joined: for the end of a process, which does
-    /// not wait for what may hang. Blocks.
+    /// Lets the threads finish what was given to them, and joins them; false, and they are not
+    /// joined, if they have not when `deadline` (monotonic nanoseconds) has passed: for the end of a
+    /// process, which does not wait for what may hang. Blocks.
     public func finish(deadline: UInt64) -> Bool {
         state.withLock { $0.isStopping = true }
         state.broadcast()
-        return state.wait(deadline: { _ in deadline }, until: { $0.alive == 0 ? true : nil })
-            ?? false
+        let haveEnded = state.wait(
+            deadline: { _ in deadline }, until: { $0.alive == 0 ? true : nil })
+        guard haveEnded ?? false else { return false }
+        for thread in threads { thread.join() }
+        return true
     }
 
     /// Runs `job` for every item, spread over the threads, and waits until all are done. Blocks:
