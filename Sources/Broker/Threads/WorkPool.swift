@@ -5,6 +5,7 @@ public final class WorkPool: Sendable {
     private struct State {
         var jobs: Deque<@Sendable () -> Void> = []
         var isStopping = false
+        var isJoined = false
         /// Threads that have not come to their end.
         var alive = 0
     }
@@ -48,7 +49,12 @@ public final class WorkPool: Sendable {
         let haveEnded = state.wait(
             deadline: { _ in deadline }, until: { $0.alive == 0 ? true : nil })
         guard haveEnded ?? false else { return false }
-        for thread in threads { thread.join() }
+        // Two may end a process at once, and a thread is joined once.
+        let isFirst = state.withLock { state in
+            defer { state.isJoined = true }
+            return !state.isJoined
+        }
+        if isFirst { for thread in threads { thread.join() } }
         return true
     }
 
