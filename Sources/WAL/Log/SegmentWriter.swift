@@ -224,7 +224,7 @@ struct SegmentWriter: Sendable {
         do {
             there = try disk.status(path)
         } catch { throw .notWritten(error) }
-        guard there?.size ?? 0 == 0 else {
+        guard there == nil || there?.size == 0 else {
             throw .notWritten(DiskError(operation: .rename, path: path, errno: .fileExists))
         }
     }
