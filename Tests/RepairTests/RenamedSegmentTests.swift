@@ -23,25 +23,6 @@ import WALTestSupport
 
     private func name(_ first: UInt64) -> String { SegmentName.sealed(first: first).fileName }
 
-    /// Repairs and gives the ids that are read afterwards.
-    private func idsAfterRepair(
-        _ files: [(name: String, bytes: [UInt8])], bits: ExitBits = .corrected
-    ) throws -> [UInt64] {
-        let bench = RepairBench(files)
-        let before = bench.files
-        let outcome = try bench.repair()
-        #expect(outcome.problems.isEmpty)
-        #expect(outcome.bits == bits)
-        #expect(try bench.check().exitBits.isEmpty)
-        let repaired = bench.files
-        #expect(try bench.repair().bits.isEmpty)
-        _ = try Undo(try #require(outcome.keptIn), on: bench.storage).run()
-        #expect(bench.files == before)
-        _ = try bench.repair()
-        #expect(bench.files == repaired)
-        return try bench.messagesThenAppend().keys.sorted()
-    }
-
     @Test(arguments: [4, 5])
     func aSegmentUnderALowerNameGetsItsOwnAndKeepsEveryByte(_ first: UInt64) throws {
         var files = log()
@@ -50,13 +31,13 @@ import WALTestSupport
         let bench = RepairBench(files)
         #expect(try bench.repair().bits == .corrected)
         for (name, bytes) in sound { #expect(bench.files["/data/topics/orders/\(name)"] == bytes) }
-        #expect(try idsAfterRepair(files) == Array(0..<12))
+        #expect(try RepairBench.idsAfterRepair(files) == Array(0..<12))
     }
 
     @Test func theOldestSegmentUnderTheActiveNameIsSealedAgain() throws {
         var files = Array(log(3).dropLast())
         files[0].name = SegmentName.activeName
-        #expect(try idsAfterRepair(files) == Array(0..<6))
+        #expect(try RepairBench.idsAfterRepair(files) == Array(0..<6))
     }
 
     @Test func aSegmentUnderAHigherNameCostsNothingBeside() throws {
@@ -64,10 +45,12 @@ import WALTestSupport
         var files = log(3)
         files[1].name = name(6)
         #expect(
-            try idsAfterRepair(files, bits: [.corrected, .messagesLost]) == [0, 1, 2, 6, 7, 8])
+            try RepairBench.idsAfterRepair(files, bits: [.corrected, .messagesLost]) == [
+                0, 1, 2, 6, 7, 8,
+            ])
         files = log(2)
         files[0].name = name(6)
-        #expect(try idsAfterRepair(files) == [3, 4, 5])
+        #expect(try RepairBench.idsAfterRepair(files) == [3, 4, 5])
     }
 
     @Test func aSegmentOfWhichNothingIsLeftCostsNoOther() throws {
@@ -77,7 +60,9 @@ import WALTestSupport
             files[0].bytes[files[0].bytes.count - 5] ^= 1
             files[1].bytes = Array(files[1].bytes[..<size])
             let bits: ExitBits = [.corrected, .messagesLost]
-            #expect(try idsAfterRepair(files, bits: bits) == [0, 1] + Array(6..<24), "\(size)")
+            #expect(
+                try RepairBench.idsAfterRepair(files, bits: bits) == [0, 1] + Array(6..<24),
+                "\(size)")
         }
     }
 
@@ -92,7 +77,9 @@ import WALTestSupport
             }
             files[1].bytes = Array(files[1].bytes[..<size])
             let bits: ExitBits = [.corrected, .messagesLost]
-            #expect(try idsAfterRepair(files, bits: bits) == [0, 1] + Array(6..<24), "\(size)")
+            #expect(
+                try RepairBench.idsAfterRepair(files, bits: bits) == [0, 1] + Array(6..<24),
+                "\(size)")
         }
     }
 
@@ -100,7 +87,7 @@ import WALTestSupport
         var files = log(3)
         files.insert((name(4), files[1].bytes), at: 2)
         files[1].bytes[files[1].bytes.count - 5] ^= 1
-        #expect(try idsAfterRepair(files) == Array(0..<9))
+        #expect(try RepairBench.idsAfterRepair(files) == Array(0..<9))
     }
 
     @Test func oneFileOfARenamedSegmentIsNotRepairedAlone() throws {

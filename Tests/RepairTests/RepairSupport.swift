@@ -2,6 +2,7 @@ import DataDirectory
 import Inspection
 import Repair
 import SystemPackage
+import Testing
 import WALTestSupport
 
 @testable import WAL
@@ -52,6 +53,27 @@ struct RepairBench {
         _ mode: Repair.Mode = .all, _ path: FilePath = RepairBench.data
     ) throws -> Repair.Outcome {
         Repair(try target(path), mode: mode, on: storage, now: RepairBench.now).run()
+    }
+
+    /// Repairs `files` and gives the ids that are read afterwards. On the way: the repaired log is sound,
+    /// a second repair does nothing, undoing gives every byte back, and repairing again the same.
+    static func idsAfterRepair(
+        _ files: [(name: String, bytes: [UInt8])], bits: ExitBits = .corrected
+    ) throws -> [UInt64] {
+        let bench = RepairBench(files)
+        let before = bench.files
+        let outcome = try bench.repair()
+        #expect(outcome.problems.isEmpty)
+        #expect(outcome.bits == bits)
+        #expect(try bench.check().exitBits.isEmpty)
+        let repaired = bench.files
+        #expect(try bench.repair().bits.isEmpty)
+        #expect(bench.files == repaired)
+        _ = try Undo(try #require(outcome.keptIn), on: bench.storage).run()
+        #expect(bench.files == before)
+        _ = try bench.repair()
+        #expect(bench.files == repaired)
+        return try bench.messagesThenAppend().keys.sorted()
     }
 
     /// All files below a directory but those of lost+found, and LOCK, by path.

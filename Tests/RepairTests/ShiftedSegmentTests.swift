@@ -14,33 +14,13 @@ import WALTestSupport
         return segment
     }
 
-    /// Repairs `files` and gives the ids that are read afterwards.
-    private func idsAfterRepair(
-        _ files: [(name: String, bytes: [UInt8])], bits: ExitBits
-    ) throws -> [UInt64] {
-        let bench = RepairBench(files)
-        let before = bench.files
-        let outcome = try bench.repair()
-        #expect(outcome.problems.isEmpty)
-        #expect(outcome.bits == bits)
-        #expect(try bench.check().exitBits.isEmpty)
-        let repaired = bench.files
-        #expect(try bench.repair().bits.isEmpty)
-        #expect(bench.files == repaired)
-        let kept = try #require(outcome.keptIn)
-        _ = try Undo(kept, on: bench.storage).run()
-        #expect(bench.files == before)
-        _ = try bench.repair()
-        return try bench.messagesThenAppend().keys.sorted()
-    }
-
     @Test(arguments: [1, 37, 38, 39, 76, 500])
     func bytesPutBeforeTheActiveSegmentCostNothing(_ count: Int) throws {
         let sealed = segment()
         let active = segment(sealed.next())
         for byte in [0x00, 0xA5] as [UInt8] {
             let shifted = [UInt8](repeating: byte, count: count) + active.bytes
-            let ids = try idsAfterRepair(
+            let ids = try RepairBench.idsAfterRepair(
                 [(sealed.name, sealed.bytes), ("segment.log", shifted)], bits: .corrected)
             #expect(ids == Array(0..<12))
         }
@@ -52,7 +32,7 @@ import WALTestSupport
         let second = segment(first.next())
         let active = segment(second.next())
         let shifted = [UInt8](repeating: 0xA5, count: count) + second.bytes
-        let ids = try idsAfterRepair(
+        let ids = try RepairBench.idsAfterRepair(
             [
                 (first.name, first.bytes), (second.name, shifted), ("segment.log", active.bytes),
             ], bits: .corrected)
@@ -65,7 +45,7 @@ import WALTestSupport
         let active = segment(sealed.next())
         let shifted = Array(active.bytes.dropFirst(count))
         let losesFirst = count > 38
-        let ids = try idsAfterRepair(
+        let ids = try RepairBench.idsAfterRepair(
             [(sealed.name, sealed.bytes), ("segment.log", shifted)],
             bits: losesFirst ? [.corrected, .messagesLost] : .corrected)
         #expect(ids == (0..<12).filter { !(losesFirst && $0 == 6) })
@@ -94,7 +74,7 @@ import WALTestSupport
         // The first one lost its end and is longer than it was; of the second nothing is left.
         let cut = first.frames[4].range.lowerBound
         let long = Array(first.bytes[..<cut]) + [UInt8](repeating: 0xEE, count: 5000)
-        let ids = try idsAfterRepair(
+        let ids = try RepairBench.idsAfterRepair(
             [
                 (first.name, long), (second.name, [UInt8](repeating: 0, count: second.bytes.count)),
                 ("segment.log", active.bytes),
