@@ -3,8 +3,10 @@ internal import WAL
 
 /// The report of toymq-fsck as one JSON object. Members and their names are settled.
 package enum ReportJSON {
-    /// Renders it, a newline behind it.
-    package static func render(_ report: InspectionReport) -> [UInt8] {
+    /// Renders it into pieces that together are the object, a newline behind it.
+    package static func render<Failure: Error>(
+        _ report: InspectionReport, into put: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
         var writer = JSONWriter(capacity: 4096, spaced: true)
         writer.beginObject()
         writer.name("version")
@@ -15,13 +17,11 @@ package enum ReportJSON {
         writer.string(report.verdict.rawValue)
         writer.name("topics")
         writer.beginArray()
-        for topic in report.topics { write(topic, &writer) }
+        for topic in report.topics { try write(topic, &writer, into: put) }
         writer.endArray()
         if !report.findings.isEmpty {
             writer.name("findings")
-            writer.beginArray()
-            for finding in report.findings { write(finding, &writer) }
-            writer.endArray()
+            try write(report.findings, &writer, into: put)
         }
         writer.name("actions")
         writer.beginArray()
@@ -29,10 +29,13 @@ package enum ReportJSON {
         writer.endArray()
         writer.endObject()
         writer.newline()
-        return writer.buffer.bytes.copied()
+        try put(writer.buffer.bytes.copied())
     }
 
-    private static func write(_ topic: TopicReport, _ writer: inout JSONWriter) {
+    private static func write<Failure: Error>(
+        _ topic: TopicReport, _ writer: inout JSONWriter,
+        into put: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
         writer.beginObject()
         writer.name("topic")
         writer.string(topic.topic)
@@ -53,10 +56,22 @@ package enum ReportJSON {
         for segment in topic.segments { write(segment, &writer) }
         writer.endArray()
         writer.name("findings")
-        writer.beginArray()
-        for finding in topic.findings { write(finding, &writer) }
-        writer.endArray()
+        try write(topic.findings, &writer, into: put)
         writer.endObject()
+    }
+
+    private static func write<Failure: Error>(
+        _ findings: [Finding], _ writer: inout JSONWriter,
+        into put: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        writer.beginArray()
+        for finding in findings {
+            write(finding, &writer)
+            guard writer.buffer.count >= InspectionReport.pieceBytes else { continue }
+            try put(writer.buffer.bytes.copied())
+            writer.buffer.reset()
+        }
+        writer.endArray()
     }
 
     private static func write(_ number: UInt64?, _ writer: inout JSONWriter) {

@@ -2,28 +2,40 @@ internal import WAL
 
 /// The report of toymq-fsck for people: a line a topic, then what was found, why, and what to do.
 package enum ReportText {
-    /// Renders it. `quiet` leaves out topics with nothing worse than a remark.
-    package static func render(_ report: InspectionReport, quiet: Bool) -> String {
-        var lines: [String] = []
+    /// Renders it into pieces of whole lines. `quiet` leaves out topics with nothing worse than a
+    /// remark.
+    package static func render<Failure: Error>(
+        _ report: InspectionReport, quiet: Bool, into put: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        var piece: [UInt8] = []
+        func line(_ line: String) throws(Failure) {
+            // Names of files stand in all of them, and may hold anything.
+            piece += Printable.text(line).utf8
+            piece.append(UInt8(ascii: "\n"))
+            guard piece.count >= InspectionReport.pieceBytes else { return }
+            try put(piece)
+            piece.removeAll(keepingCapacity: true)
+        }
         for topic in report.topics {
             if quiet, topic.exitBits.isEmpty { continue }
-            lines += self.lines(topic)
+            try line(head(topic))
+            guard topic.errorText == nil else { continue }
+            for finding in topic.findings {
+                for text in lines(finding, topic.dialect) { try line(text) }
+            }
         }
-        for finding in report.findings where !quiet {
-            lines.append("remark: \(finding.detail)")
-        }
-        for action in report.actions { lines.append(line(action)) }
+        for finding in report.findings where !quiet { try line("remark: \(finding.detail)") }
+        for action in report.actions { try line(text(action)) }
         // An undo looks at no topic.
         if !quiet, !report.topics.isEmpty || report.actions.isEmpty {
-            lines.append(closing(report))
+            try line(closing(report))
         }
-        // Names of files stand in all of them, and may hold anything.
-        return lines.map { Printable.text($0) + "\n" }.joined()
+        if !piece.isEmpty { try put(piece) }
     }
 
-    private static func lines(_ topic: TopicReport) -> [String] {
+    private static func head(_ topic: TopicReport) -> String {
         var head = "\(topic.topic): \(topic.verdict.rawValue)"
-        if let error = topic.errorText { return [head + ": \(error)"] }
+        if let error = topic.errorText { return head + ": \(error)" }
         if topic.isLive { head += ", in use: checked up to what is known durable" }
         let messages = topic.segments.reduce(0) { $0 + $1.messages }
         let bytes = topic.segments.reduce(0) { $0 + $1.size }
@@ -32,7 +44,7 @@ package enum ReportText {
         head += ", \(bytes) bytes"
         if let next = topic.nextID { head += "; next id \(next)" }
         if let durable = topic.durableBelow { head += ", known durable below \(durable)" }
-        return [head] + topic.findings.flatMap { lines($0, topic.dialect) }
+        return head
     }
 
     private static func lines(_ finding: Finding, _ dialect: LogDialect) -> [String] {
@@ -55,7 +67,7 @@ package enum ReportText {
         return lines
     }
 
-    private static func line(_ action: ReportAction) -> String {
+    private static func text(_ action: ReportAction) -> String {
         let kept = action.kept.map { "; the old file is \($0)" } ?? ""
         return
             "done: \(action.kind.rawValue) \(action.topic)/\(action.file): \(action.detail)\(kept)"

@@ -86,6 +86,10 @@ package struct InspectionReport: Sendable {
 
     package init(path: String) { self.path = path }
 
+    /// Rendered in pieces of about this size: a report on a log with very many damaged places is
+    /// larger than what it is made from.
+    static let pieceBytes = 65_536
+
     /// The worst of all topics.
     package var verdict: Verdict { topics.map(\.verdict).max() ?? .clean }
     /// Whether all of it is the Go program's.

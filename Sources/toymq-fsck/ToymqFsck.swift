@@ -252,14 +252,18 @@ struct FsckCommand: ParsableCommand {
 
     /// Prints it. A report that nobody gets is an error, whatever was done: the exit code says so.
     private func show(_ report: InspectionReport) -> ExitBits {
-        put(
-            json
-                ? ReportJSON.render(report) : Array(ReportText.render(report, quiet: quiet).utf8))
+        put { () throws(OutputError) in
+            if json {
+                try ReportJSON.render(report, into: StandardOutput.put)
+            } else {
+                try ReportText.render(report, quiet: quiet, into: StandardOutput.put)
+            }
+        }
     }
 
-    private func put(_ bytes: [UInt8]) -> ExitBits {
+    private func put(_ print: () throws(OutputError) -> Void) -> ExitBits {
         do throws(OutputError) {
-            try StandardOutput.put(bytes)
+            try print()
             return []
         } catch {
             FsckCommand.say("\(error)")
@@ -274,10 +278,10 @@ struct FsckCommand: ParsableCommand {
         } catch { throw FsckCommand.failed("\(error)") }
         // It looks at no topic, so there is none to give a verdict on.
         if report.actions.isEmpty, !json, !quiet {
-            return put(
-                Array(
-                    "\(directory): nothing to put back; each file is what it was before the repair\n"
-                        .utf8))
+            return put { () throws(OutputError) in
+                try StandardOutput.line(
+                    "\(directory): nothing to put back; each file is what it was before the repair")
+            }
         }
         let bits = show(report)
         return report.actions.isEmpty ? bits : bits.union(.corrected)

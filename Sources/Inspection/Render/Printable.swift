@@ -6,6 +6,8 @@ internal import WAL
 package enum Printable {
     /// A name in a message: without quotes if it is plain.
     package static func text(_ name: String) -> String {
+        // Nearly all are plain, and asking for the properties of each scalar takes long.
+        if name.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) { return name }
         var line = LineBuffer()
         for scalar in name.unicodeScalars {
             // Without quotes around it, neither these nor a backslash mean anything.

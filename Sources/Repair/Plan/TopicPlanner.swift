@@ -39,7 +39,7 @@ struct TopicPlanner {
         var known = acknowledged
         for _ in 0..<TopicPlanner.passes {
             let runs = KeptRuns()
-            let found = try outcome.topic.examine(
+            var found = try outcome.topic.examine(
                 in: directory, on: disk, knownDurable: known, visitor: runs)
             runs.finish()
             if found.verdict == .newer { return nil }
@@ -51,6 +51,8 @@ struct TopicPlanner {
             if found.durableBelow > 0 { known = max(known ?? 0, found.durableBelow - 1) }
             nextID = max(nextID, found.nextID)
             let facts = runs.facts(found)
+            // There may be very many, and nothing below asks for them.
+            found.findings = []
             if kept == nil {
                 kept = runs
                 if let active = facts.last, let from = active.tornFrom, let base = active.base {

@@ -120,7 +120,7 @@ struct Opening {
             let listing = SegmentListing(try disk.list(directory))
             var examiner = LogExaminer(
                 disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
-                visitor: builder, helper: helper)
+                visitor: builder, helper: helper, keepsRemarks: false)
             let found = try examiner.examine(listing)
             builder.finish()
             try refuse(found)
@@ -358,17 +358,5 @@ struct Opening {
             $0.segment.firstID == active.segment.firstID
         }
         return LogCore(directory: directory, options: options, host: host, state: state)
-    }
-}
-
-extension LogFinding.Kind {
-    /// Whether it says that something durable is gone or changed.
-    package var isDamage: Bool {
-        switch self {
-        case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
-            .segmentOverlap, .ackedBeyondEnd:
-            true
-        case .zeroTail, .tornTail, .emptySegment, .clockBack, .unknownField, .lost: false
-        }
     }
 }

@@ -13,6 +13,8 @@ package struct LogExaminer {
     let isLive: Bool
     /// Threads that may help with long segments.
     let helper: ReadAhead.Helper?
+    /// Whether remarks are in the result, too: there may be one for each frame.
+    let keepsRemarks: Bool
 
     var result = Examination()
     /// The first id that the log itself does not prove durable, as far as it has been examined.
@@ -39,15 +41,18 @@ package struct LogExaminer {
     ///     a consumer has acknowledged it; below 2^64 - 1.
     ///   - isLive: a process has the log open.
     ///   - helper: gives jobs to idle threads; the visitor is called on this one all the same.
+    ///   - keepsRemarks: whether remarks are in the result; the visitor is told of them anyway.
     package init(
         disk: any Disk, directory: FilePath, knownDurable: UInt64?, isLive: Bool = false,
-        visitor: (any ExaminationVisitor)? = nil, helper: ReadAhead.Helper? = nil
+        visitor: (any ExaminationVisitor)? = nil, helper: ReadAhead.Helper? = nil,
+        keepsRemarks: Bool = true
     ) {
         self.disk = disk
         self.directory = directory
         self.visitor = visitor
         self.isLive = isLive
         self.helper = helper
+        self.keepsRemarks = keepsRemarks
         acknowledgedBelow = knownDurable.map { $0 < .max ? $0 + 1 : .max }
     }
 
@@ -255,8 +260,16 @@ package struct LogExaminer {
 
     mutating func report(_ finding: LogFinding) {
         if newerAt != nil { return }
-        result.findings.append(finding)
         visitor?.finding(finding)
+        guard keepsRemarks || !finding.kind.isRemark else { return }
+        var finding = finding
+        // Where there are very many, their texts are mostly the same: one copy is held of those.
+        if let last = result.findings.last {
+            if finding.segment == last.segment { finding.segment = last.segment }
+            if finding.detail == last.detail { finding.detail = last.detail }
+            if finding.evidence == last.evidence { finding.evidence = last.evidence }
+        }
+        result.findings.append(finding)
     }
 
     /// Records the verdict of the segment at hand, the last of the result.

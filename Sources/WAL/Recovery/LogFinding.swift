@@ -49,3 +49,25 @@ package struct LogFinding: Hashable, Sendable {
         self.evidence = evidence
     }
 }
+
+extension LogFinding.Kind {
+    /// Whether it says that something durable is gone or changed.
+    package var isDamage: Bool {
+        switch self {
+        case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
+            .segmentOverlap, .ackedBeyondEnd:
+            true
+        case .zeroTail, .tornTail, .emptySegment, .clockBack, .unknownField, .lost: false
+        }
+    }
+
+    /// Whether it is worth knowing only: there is nothing to do, and nothing is decided by it.
+    package var isRemark: Bool {
+        switch self {
+        case .zeroTail, .emptySegment, .clockBack, .lost: true
+        case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
+            .segmentOverlap, .ackedBeyondEnd, .tornTail, .unknownField:
+            false
+        }
+    }
+}
