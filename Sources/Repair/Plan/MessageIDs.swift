@@ -1,3 +1,5 @@
+internal import WAL
+
 /// The ids of messages, as ranges: memory grows with the places where none is, not with the log.
 struct MessageIDs: Hashable, Sendable {
     /// Ascending and apart from each other once `sort` was called.
@@ -47,10 +49,10 @@ struct MessageIDs: Hashable, Sendable {
         return left
     }
 
-    func isSuperset(of range: ClosedRange<UInt64>) -> Bool {
-        ranges.contains {
-            $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound
-        }
+    /// Whether an id is here. They are sorted.
+    func contains(_ id: UInt64) -> Bool {
+        let index = ranges.partitionPoint { $0.upperBound < id }
+        return index < ranges.count && ranges[index].contains(id)
     }
 }
 

@@ -167,7 +167,7 @@ struct SegmentChain {
         run.leadingMarks = 1
         var next = mark.fields.id
         while case .frame(let frame) = try walker.next(id: next, base: base) {
-            let isKept = messages.isSuperset(of: next...next)
+            let isKept = messages.contains(next)
             guard frame.isMark || frame.isMessage && isKept else { return facts }
             if frame.isMark, next == mark.fields.id { run.leadingMarks += 1 }
             next = frame.nextID

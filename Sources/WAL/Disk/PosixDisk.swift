@@ -29,10 +29,7 @@ package struct PosixDisk: Disk {
     }
 
     package func resolve(_ path: FilePath) throws(DiskError) -> FilePath {
-        guard let resolved = System.realpath(path) else {
-            throw DiskError(operation: .status, path: path, errno: Errno(rawValue: errno))
-        }
-        return resolved
+        try System.realpath(path).orThrow(.status, path)
     }
 
     package func status(_ path: FilePath) throws(DiskError) -> FileStatus? {
@@ -115,7 +112,7 @@ package struct PosixDisk: Disk {
 
 extension FilePath {
     /// Without symbolic links, `.` and `..`; nil where there is nothing. realpath(3)
-    package var resolvingLinks: FilePath? { System.realpath(self) }
+    package var resolvingLinks: FilePath? { try? System.realpath(self).get() }
 }
 
 extension Result where Failure == Errno {

@@ -72,8 +72,8 @@ public struct LogReader: ~Copyable {
             let known = place?.segment
             let found = core.state.withLock { state -> (Segment, UInt64?, UInt64)? in
                 guard wanted < state.durableNextID else { return nil }
-                let index =
-                    state.segments.lastIndex { $0.segment.firstID <= wanted && $0.end > 0 } ?? 0
+                let begun = state.segments.partitionPoint { $0.segment.firstID <= wanted }
+                let index = state.segments[..<begun].lastIndex { $0.end > 0 } ?? 0
                 let entry = state.segments[index]
                 // Where the reader stands already it needs no index.
                 let isKnown = entry.segment === known

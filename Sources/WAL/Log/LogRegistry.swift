@@ -7,8 +7,15 @@ struct LogRegistry: Sendable {
 
     mutating func insert(_ log: LogCore) { holding[ObjectIdentifier(log)] = WeakLog(log: log) }
 
-    /// Logs that were let go of without being closed hold nothing any more.
-    mutating func forgetGone() { holding = holding.filter { $0.value.log != nil } }
+    /// Logs that were let go of without being closed hold nothing any more. Gives those that are
+    /// there: the last reference to one may be among these, and with it goes a file and a lock, for
+    /// which whoever wants the registry's lock must not wait.
+    mutating func forgetGone() -> [LogCore] {
+        let there = logs(but: nil)
+        holding = Dictionary(
+            uniqueKeysWithValues: there.map { (ObjectIdentifier($0), WeakLog(log: $0)) })
+        return there
+    }
 
     mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
 
@@ -22,11 +29,12 @@ extension LogHost {
     /// makes too many.
     func tookDescriptors(_ log: LogCore) {
         let limit = max(options.openLogs, 1)
-        let excess = registry.withLock { registry in
+        let (excess, there) = registry.withLock { registry in
             registry.insert(log)
-            if registry.holding.count > limit { registry.forgetGone() }
-            return registry.holding.count - limit
+            let there = registry.holding.count > limit ? registry.forgetGone() : []
+            return (registry.holding.count - limit, there)
         }
+        _ = consume there
         // Several at once, so that looking for the oldest is paid for seldom.
         if excess > 0 { park(excess + limit / 16, but: log) }
     }

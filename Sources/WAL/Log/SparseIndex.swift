@@ -16,13 +16,8 @@ struct SparseIndex: Sendable {
 
     /// The offset of a frame at or before the one that holds `id`; 0 is the segment's mark.
     func offset(of id: UInt64) -> UInt64 {
-        var low = 0
-        var high = ids.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ids[middle] <= id { low = middle + 1 } else { high = middle }
-        }
-        return low == 0 ? 0 : offsets[low - 1]
+        let behind = ids.partitionPoint { $0 <= id }
+        return behind == 0 ? 0 : offsets[behind - 1]
     }
 
     /// Memory taken, in bytes.

@@ -75,7 +75,7 @@ package struct LogExaminer {
             let ahead = readAhead(file, size)
             defer { ahead?.stop() }
             var segment = SegmentExaminer(
-                self, name, file, size, nextFirst: next, nextName: nextName, ahead: ahead)
+                handOver(), name, file, size, nextFirst: next, nextName: nextName, ahead: ahead)
             take(try segment.run())
         }
         if let active, active.isMade {
@@ -83,7 +83,7 @@ package struct LogExaminer {
             let ahead = readAhead(active.file, active.size)
             defer { ahead?.stop() }
             var segment = SegmentExaminer(
-                self, .active, active.file, active.size, nextFirst: nil, nextName: nil,
+                handOver(), .active, active.file, active.size, nextFirst: nil, nextName: nil,
                 ahead: ahead)
             take(try segment.run())
         } else {
@@ -103,9 +103,10 @@ package struct LogExaminer {
     /// Damage is spoken of only where the verdict is damage, and nothing that lies behind the first
     /// place without a valid frame.
     private mutating func keepWhatIsBeforeNewer() {
-        let names = result.segments.map(\.name.fileName)
+        let names = result.segments.enumerated().map { ($1.name.fileName, $0) }
+        let order = Dictionary(names) { first, _ in first }
         func place(_ finding: LogFinding) -> (Int, UInt64) {
-            (names.firstIndex(of: finding.segment) ?? names.count, finding.offset)
+            (order[finding.segment] ?? names.count, finding.offset)
         }
         let isBad = { (finding: LogFinding) in finding.kind.isDamage || finding.kind == .tornTail }
         let bad = result.findings.filter(isBad).map(place).min { $0 < $1 }
@@ -123,6 +124,16 @@ package struct LogExaminer {
     func maySegmentBegin(at position: UInt64) -> Bool {
         guard let expectedPosition else { return true }
         return position == expectedPosition || (previousEndsInLost && position > expectedPosition)
+    }
+
+    /// The state for a segment's examination, which gives it back. Were it kept here as well, each
+    /// segment would begin with a copy of all that was found in those before it.
+    private mutating func handOver() -> LogExaminer {
+        defer {
+            result = Examination()
+            unproven = UnprovenFrames()
+        }
+        return self
     }
 
     /// Goes on from what a segment's examination has left.

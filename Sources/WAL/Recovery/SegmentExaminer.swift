@@ -34,7 +34,8 @@ struct SegmentExaminer: ~Copyable {
         /// The ids of all whole frames are below this.
         var framesBelow: UInt64 = 0
         /// What frames from an offset on prove, ascending by offset and descending by bound: the
-        /// first entry behind a place tells the most. (Ids mostly ascend: hardly ever many.)
+        /// first entry behind a place tells the most. Ids mostly ascend, so they are hardly ever many;
+        /// in a file that somebody made to be slow they are.
         private var proofs: [(offset: UInt64, bound: UInt64)] = []
 
         mutating func note(_ fields: FrameFields, at offset: UInt64) {
@@ -46,7 +47,8 @@ struct SegmentExaminer: ~Copyable {
         /// The durable bound that the frames behind `offset` prove: a frame at the place itself
         /// is not behind it.
         func bound(behind offset: UInt64) -> UInt64 {
-            proofs.first { $0.offset > offset }?.bound ?? 0
+            let first = proofs.partitionPoint { $0.offset <= offset }
+            return first < proofs.count ? proofs[first].bound : 0
         }
     }
 

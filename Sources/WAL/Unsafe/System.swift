@@ -123,18 +123,20 @@ enum System {
     }
 
     /// realpath(3)
-    static func realpath(_ path: FilePath) -> FilePath? {
-        guard let resolved = unsafe path.withPlatformString({ unsafe Glibc.realpath($0, nil) })
-        else { return nil }
-        defer { unsafe free(resolved) }
-        return unsafe FilePath(platformString: resolved)
+    static func realpath(_ path: FilePath) -> Result<FilePath, Errno> {
+        unsafe path.withPlatformString { name in
+            guard let resolved = unsafe Glibc.realpath(name, nil) else {
+                return .failure(Errno(rawValue: errno))
+            }
+            defer { unsafe free(resolved) }
+            return unsafe .success(FilePath(platformString: resolved))
+        }
     }
 
     /// opendir(3), readdir(3), closedir(3)
     static func list(_ path: FilePath) -> Result<[DirectoryEntry], Errno> {
-        guard let stream = unsafe path.withPlatformString({ unsafe opendir($0) }) else {
-            return .failure(Errno(rawValue: errno))
-        }
+        let (opened, number) = unsafe path.withPlatformString { unsafe (opendir($0), errno) }
+        guard let stream = unsafe opened else { return .failure(Errno(rawValue: number)) }
         defer { unsafe closedir(stream) }
         var entries: [DirectoryEntry] = []
         while true {
