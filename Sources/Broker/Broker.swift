@@ -48,7 +48,7 @@ final class Tickets: Sendable {
 
 /// Why a broker did not start.
 public enum BrokerStartError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Somebody else has the data directory.
+    /// Somebody else has the data directory, or it is none.
     case locked(DataLockError)
     /// The directory could not be made or read.
     case disk(DiskError)
@@ -87,6 +87,9 @@ public final class Broker: Sendable {
     ) throws(BrokerStartError) {
         let layout = DataLayout(root, storage: storage)
         let names: [TopicName]
+        do throws(DataLockError) {
+            try layout.checkPlace()
+        } catch { throw .locked(error) }
         do throws(DiskError) {
             try layout.create()
         } catch { throw .disk(error) }

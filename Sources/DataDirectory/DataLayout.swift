@@ -46,6 +46,32 @@ public struct DataLayout: Sendable {
     /// The name of a topic's `offsetsFile`.
     package static let offsetsName = "offsets.json"
 
+    /// Refuses what is a topic's directory, or the `topics` of a data directory: made a data directory
+    /// itself, nobody could tell which of the two a path means. To be called before `create`.
+    public func checkPlace() throws(DataLockError) {
+        let reason: String?
+        do throws(DiskError) {
+            reason = try misplacement()
+        } catch { throw .io(error) }
+        if let reason { throw .misplaced(path: root, reason: reason) }
+    }
+
+    private func misplacement() throws(DiskError) -> String? {
+        let disk = storage.disk
+        guard try disk.status(topicsDirectory) == nil, try disk.status(root)?.kind == .directory
+        else { return nil }
+        if let segment = try SegmentListing(disk.list(root)).names.first {
+            return "holds \(segment.fileName), so it is the directory of a topic; give the data "
+                + "directory, which holds topics/"
+        }
+        let full = root.resolvingLinks ?? root
+        let parent = full.parentDirectory
+        guard full.lastComponent?.string == DataLayout.topicsName,
+            try disk.status(parent.appending(DataLayout.lockName)) != nil
+        else { return nil }
+        return "holds the topics of the data directory \(parent); give that one"
+    }
+
     /// Creates DATA and DATA/topics where they are missing and fsyncs DATA's parent and DATA, also
     /// where they were there: whoever made them may have been killed before its fsync.
     ///

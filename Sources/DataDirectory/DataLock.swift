@@ -6,6 +6,8 @@ public import WAL
 public enum DataLockError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Somebody else holds it: the process with this id, or nil where the system does not say.
     case held(path: FilePath, processID: Int32?)
+    /// It is no place for a data directory: it is part of one, or a log. Why, in words.
+    case misplaced(path: FilePath, reason: String)
     /// A system call failed.
     case io(DiskError)
 
@@ -13,6 +15,7 @@ public enum DataLockError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .held(let path, let processID): LockHolder.complaint(path, processID)
+        case .misplaced(let path, let reason): "\(path) \(reason)"
         case .io(let error): error.description
         }
     }

@@ -45,6 +45,7 @@ public struct GoImport: Sendable {
         // With nothing to take over, DATA is not even made.
         guard !plan.jobs.isEmpty else { return report }
         do {
+            try layout.checkPlace()
             try layout.create()
             let lock = try DataLock.acquire(layout)
             defer { lock.release() }

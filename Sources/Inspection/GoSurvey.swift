@@ -9,6 +9,7 @@ struct GoSurvey {
     let offsets: FilePath?
     let foreign: [String]
     let storage: Storage
+    let keeping: FindingsKept
 
     func run(_ visitor: (any SurveyVisitor)?) throws(DiskError) -> TopicReport {
         var report = TopicReport(topic: topic)
@@ -55,7 +56,7 @@ struct GoSurvey {
     private func add(
         _ finding: Finding, _ report: inout TopicReport, _ visitor: (any SurveyVisitor)?
     ) {
-        report.findings.append(finding)
+        if keeping != .none { report.findings.append(finding) }
         visitor?.finding(finding)
     }
 

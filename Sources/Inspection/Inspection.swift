@@ -15,7 +15,10 @@ package enum Inspection {
         var report = InspectionReport(path: target.path.string)
         report.findings = target.foreignFindings
         for (index, topic) in target.topics.enumerated() {
-            if isCancelled() { break }
+            if isCancelled() {
+                report.topics.append(.cancelled(topic.name))
+                continue
+            }
             progress(topic.name, index + 1, target.topics.count)
             report.topics.append(
                 judge.map { $0(topic) } ?? TopicSurvey(topic, on: storage).run())

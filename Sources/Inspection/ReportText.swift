@@ -74,12 +74,14 @@ package enum ReportText {
     }
 
     private static func closing(_ report: InspectionReport) -> String {
-        let bad = report.topics.filter { !$0.exitBits.isEmpty }.count
-        let all = count(UInt64(report.topics.count), "topic")
-        return bad == 0
-            ? "\(report.path): \(all), \(report.verdict.rawValue)"
-            : "\(report.path): \(all), \(bad) with findings worse than a remark; "
-                + "worst verdict \(report.verdict.rawValue)"
+        let untold = report.topics.count { $0.errorText != nil }
+        let bad = report.topics.count { !$0.exitBits.isEmpty } - untold
+        let all = "\(report.path): \(count(UInt64(report.topics.count), "topic"))"
+        if bad == 0, untold == 0 { return "\(all), \(report.verdict.rawValue)" }
+        var parts = [all]
+        if bad > 0 { parts.append("\(bad) with findings worse than a remark") }
+        if untold > 0 { parts.append("\(untold) of which nothing was decided") }
+        return parts.joined(separator: ", ") + "; worst verdict \(report.verdict.rawValue)"
     }
 
     private static func count(_ number: UInt64, _ noun: String) -> String {

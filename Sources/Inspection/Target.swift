@@ -150,9 +150,16 @@ private struct TargetResolver {
         case .other: return nil
         case .directory: break
         }
+        let data = try enclosingData(path)
         let topics = path.appending(DataLayout.topicsName)
-        if try disk.status(topics)?.kind == .directory { return try dataDirectory(path) }
-        let found = try topic(path, name: name(of: path), in: enclosingData(path))
+        if try disk.status(topics)?.kind == .directory {
+            // Both a log and topics/: a log that somebody once took for a data directory, or a data
+            // directory into which a segment was copied. What has logs below it is the second.
+            let isLog = try !SegmentListing(disk.list(path)).names.isEmpty
+            let whole = try dataDirectory(path)
+            if !isLog || (data == nil && !whole.topics.isEmpty) { return whole }
+        }
+        let found = try topic(path, name: name(of: path), in: data)
         return found.isEmpty ? nil : Target(path: path, topics: found, foreign: [])
     }
 

@@ -20,14 +20,28 @@ package struct TopicReport: Sendable {
     package var error: DiskError?
     /// What the failure means, where more can be said than which call it was.
     package var problem: String?
+    /// The work was cancelled before it came to this topic.
+    package private(set) var isCancelled = false
 
     package init(topic: String) { self.topic = topic }
 
+    /// The report on a topic that was not looked at: no verdict, which must not look like a good one.
+    package static func cancelled(_ topic: String) -> TopicReport {
+        var report = TopicReport(topic: topic)
+        report.verdict = .error
+        report.isCancelled = true
+        return report
+    }
+
     /// Why nothing was decided; nil if something was.
-    package var errorText: String? { error.map { problem ?? "\($0)" } }
+    package var errorText: String? {
+        isCancelled
+            ? "not examined: it was cancelled before" : error.map { problem ?? "\($0)" }
+    }
 
     /// The bits of an exit code in the manner of fsck(8).
     package var exitBits: ExitBits {
+        if isCancelled { return .cancelled }
         if error != nil { return .operational }
         var bits: ExitBits = []
         if findings.contains(where: { $0.severity > .remark }) { bits.insert(.uncorrected) }

@@ -17,13 +17,20 @@ package struct TopicSurvey {
     let target: TopicTarget
     let storage: Storage
     private let holdsLock: Bool
+    private let keeping: FindingsKept
     private var disk: any Disk { storage.disk }
 
     /// How often a live directory that keeps changing is looked at again.
     private static let attempts = 5
 
-    /// - Parameter holdsLock: the caller holds the log's lock, so nobody else has it open.
-    package init(_ target: TopicTarget, on storage: Storage, holdsLock: Bool = false) {
+    /// - Parameters:
+    ///   - holdsLock: the caller holds the log's lock, so nobody else has it open.
+    ///   - keeping: which findings are in the report; a visitor is told of all.
+    package init(
+        _ target: TopicTarget, on storage: Storage, holdsLock: Bool = false,
+        keeping: FindingsKept = .all
+    ) {
+        self.keeping = keeping
         self.target = target
         self.storage = storage
         self.holdsLock = holdsLock
@@ -38,7 +45,7 @@ package struct TopicSurvey {
             case .go(let segments, let offsets, let foreign):
                 let survey = GoSurvey(
                     topic: target.name, segments: segments, offsets: offsets, foreign: foreign,
-                    storage: storage)
+                    storage: storage, keeping: keeping)
                 return try survey.run(visitor)
             }
         } catch {
@@ -87,17 +94,17 @@ package struct TopicSurvey {
         collector.listing = listing
         var examiner = LogExaminer(
             disk: disk, directory: target.directory, knownDurable: acknowledged,
-            isLive: report.isLive, visitor: collector)
+            isLive: report.isLive, visitor: collector, keeping: keeping)
         let found = try examiner.examine(listing)
         fill(&report, found)
         report.findings = found.findings.map { Finding($0) }
         if let damage, report.verdict != .newer {
             report.verdict = max(report.verdict, .damaged)
-            report.findings.append(damage)
+            if keeping != .none { report.findings.append(damage) }
             collector.show(damage)
         }
         for finding in companions(listing) {
-            report.findings.append(finding)
+            if keeping != .none { report.findings.append(finding) }
             collector.show(finding)
         }
         if let only = target.onlyFile {
@@ -137,12 +144,13 @@ package struct TopicSurvey {
             case .io(let error): throw error
             case .damaged(_, let damage):
                 let size = try disk.status(path)?.size ?? 0
+                let offset = min(damage.offset, size)
                 let finding = Finding(
                     .offsetsDamaged, segment: DataLayout.offsetsName,
-                    offset: UInt64(damage.offset), length: size, detail: "\(damage)",
+                    offset: offset, length: size - offset, detail: "\(damage)",
                     evidence: "it is replaced as a whole, so no crash leaves this")
                 return (nil, finding)
-            case .tooLarge: return (nil, nil)
+            case .tooLarge: preconditionFailure("load() never throws it")
             }
         }
     }
@@ -200,7 +208,7 @@ package struct TopicSurvey {
         report.isLive = isLive
         var examiner = LogExaminer(
             disk: alone, directory: target.directory, knownDurable: nil, isLive: report.isLive,
-            visitor: collector)
+            visitor: collector, keeping: keeping)
         let found = try examiner.examine(listing)
         fill(&report, found, fileName: file)
         report.findings = found.findings.map { Finding($0, fileName: file) }

@@ -84,7 +84,12 @@ package struct Repair {
         }
         if mode == .preen, !surveyBeforePreen(&outcome, isCancelled, progress) { return outcome }
         for (index, topic) in target.topics.enumerated() {
-            if isCancelled() { break }
+            if isCancelled() {
+                let report = TopicReport.cancelled(topic.name)
+                outcome.report.topics.append(report)
+                outcome.bits.formUnion(report.exitBits)
+                continue
+            }
             progress(topic.name, index + 1, target.topics.count)
             repair(topic, place, dataGuard, &outcome)
         }
@@ -140,7 +145,9 @@ package struct Repair {
         for (index, topic) in target.topics.enumerated() {
             if isCancelled() {
                 isSafe = false
-                break
+                seen.report.topics.append(.cancelled(topic.name))
+                seen.bits.insert(.cancelled)
+                continue
             }
             progress(topic.name, index + 1, target.topics.count)
             do throws(RepairError) {

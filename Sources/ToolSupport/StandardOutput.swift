@@ -5,8 +5,8 @@ public struct OutputError: Error, CustomStringConvertible {
     /// Says what to do.
     public let description: String
 
-    /// The error number of the write that failed.
-    init(_ number: Int32) {
+    /// - Parameter number: the error number of the write that failed.
+    public init(_ number: Int32) {
         description =
             switch number {
             case EPIPE: "standard output is closed: nobody reads it any more"

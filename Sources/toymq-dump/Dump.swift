@@ -34,9 +34,7 @@ struct Dump {
         }
         printer.flush()
         guard case .failed(let errno)? = output.failure else { return outcome }
-        voice.say(
-            "cannot write standard output: \(errno); make room where it goes to, or send it "
-                + "elsewhere, and run this again")
+        voice.say("\(OutputError(errno.rawValue))")
         return .failed
     }
 
@@ -51,7 +49,8 @@ struct Dump {
         for topic in target.topics where !printer.isDone {
             printer.begin(topic: topic.name)
             let shownBefore = printer.shown
-            let report = TopicSurvey(topic, on: Storage(disk)).run(visitor: printer)
+            let survey = TopicSurvey(topic, on: Storage(disk), keeping: .none)
+            let report = survey.run(visitor: printer)
             if let error = report.error, !disk.isStopped {
                 printer.flush()
                 voice.say(

@@ -60,7 +60,7 @@ struct Follow {
     private func start(_ topic: TopicTarget) throws(DiskError) -> any Follower {
         printer.begin(topic: topic.name)
         if case .go(let segments, _, _) = topic.kind {
-            let survey = TopicSurvey(topic, on: Storage(disk))
+            let survey = TopicSurvey(topic, on: Storage(disk), keeping: .none)
             if let error = survey.run(visitor: printer).error { throw error }
             return GoFollower(topic, segments, disk, printer)
         }

@@ -38,7 +38,7 @@ extension NativeFollower {
         noteShown()
         place?.file.close()
         place = nil
-        let survey = TopicSurvey(topic, on: Storage(disk))
+        let survey = TopicSurvey(topic, on: Storage(disk), keeping: .none)
         // Once to find out what is known durable, and once to show it: no frame tells by itself.
         let first = survey.run()
         if let error = first.error { throw error }

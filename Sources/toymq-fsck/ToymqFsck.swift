@@ -137,7 +137,16 @@ struct FsckCommand: ParsableCommand {
         let outcome = carryOut(target)
         var bits = outcome.bits.union(show(outcome.report))
         tell(outcome)
-        if let reportFile, !write(reportFile, outcome, pictures) { bits.insert(.operational) }
+        let cancelled = outcome.report.topics.count { $0.isCancelled }
+        if cancelled > 0 {
+            // A page that says less must not take the place of one that says all.
+            FsckCommand.say(
+                "cancelled: \(cancelled) of \(outcome.report.topics.count) topics were not examined, "
+                    + "nothing was decided about them"
+                    + (reportFile == nil ? "" : "; the report was not written"))
+        } else if let reportFile, !write(reportFile, outcome, pictures) {
+            bits.insert(.operational)
+        }
         return bits
     }
 
@@ -213,7 +222,8 @@ struct FsckCommand: ParsableCommand {
             FsckCommand.say("topic \(problem.topic): \(problem.error)")
         }
         let told = Set(outcome.problems.map(\.topic))
-        for topic in outcome.report.topics where !told.contains(topic.topic) {
+        for topic in outcome.report.topics
+        where !told.contains(topic.topic) && !topic.isCancelled {
             guard let error = topic.errorText else { continue }
             FsckCommand.say("topic \(topic.topic): \(error); nothing was decided")
         }

@@ -56,6 +56,7 @@ struct SettingValues {
 
     private static func load(_ config: Setting) throws(SettingsError) -> [String: Setting] {
         let path = config.text
+        if path.isEmpty { throw config.isNot("no path, such as \"toymq.json\"") }
         let bytes = try SmallFile.bytes(config)
         let members: [String: JSONMember]
         do {
@@ -104,7 +105,8 @@ struct SettingValues {
 
     func path(_ name: String, _ flag: String?) throws(SettingsError) -> Setting? {
         guard let setting = try given(name, flag) else { return nil }
-        guard !setting.isBare, !setting.text.isEmpty else {
+        // A system call would take what is before a NUL for the whole.
+        guard !setting.isBare, !setting.text.isEmpty, !setting.text.contains("\0") else {
             throw setting.isNot("no path, such as \"data\"")
         }
         return setting
@@ -158,7 +160,8 @@ struct SettingValues {
 
     private static func nanoseconds(_ setting: Setting) throws(SettingsError) -> UInt64 {
         guard let duration = nanoseconds(setting.text) else {
-            throw setting.isNot("no duration, such as 500ms, 30s, 2m or 1h")
+            throw setting.isNot(
+                "no duration, such as 500ms, 30s, 2m or 1h, with a number up to 1000000")
         }
         return duration
     }

@@ -43,7 +43,11 @@ struct ImportCommand: ParsableCommand {
     @Flag(help: "Print a report as one JSON object.")
     var json = false
 
-    func validate() throws { _ = try topicName() }
+    func validate() throws {
+        if path.isEmpty { throw ValidationError("PATH is empty.") }
+        if data.isEmpty { throw ValidationError("DATA is empty.") }
+        _ = try topicName()
+    }
 
     private func topicName() throws -> TopicName? {
         guard let topic else { return nil }

@@ -29,7 +29,10 @@ struct OpenCommand: ParsableCommand {
     @Flag(help: "Print a report as one JSON object.")
     var json = false
 
-    func validate() throws { _ = try topicName() }
+    func validate() throws {
+        if data.isEmpty { throw ValidationError("DATA is empty.") }
+        _ = try topicName()
+    }
 
     private func topicName() throws -> TopicName? {
         guard let topic else { return nil }

@@ -59,6 +59,7 @@ struct PubCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
+        if file?.isEmpty ?? false { throw ValidationError("--file: the path is empty.") }
         if payload != nil, file != nil { throw ValidationError("a payload or --file, not both") }
         if payload != nil, lines {
             throw ValidationError("--lines is for --file or standard input")

@@ -69,9 +69,9 @@ package enum ReportHTML {
     ) {
         page.raw("<section class=\"card\"><h2>What to do next</h2>")
         if report.actions.isEmpty {
-            for (text, command) in advice(report) {
-                page.element("p", "", text)
-                if let command { page.element("pre", "command", command) }
+            for step in advice(report) {
+                page.element("p", "", step.text)
+                if let command = step.command { page.element("pre", "command", command) }
             }
         } else {
             done(report.actions, kept, &page)
@@ -79,54 +79,68 @@ package enum ReportHTML {
         page.raw("</section>")
     }
 
-    private static func advice(_ report: InspectionReport) -> [(String, String?)] {
+    /// A step for each kind of trouble: the worst verdict alone would hide what can be saved.
+    private static func advice(_ report: InspectionReport) -> [Step] {
         let path = quoted(report.path)
-        switch report.verdict {
-        case .torn where report.isOfGoProgram, .damaged where report.isOfGoProgram:
-            return [
-                ("See what is left:", "toymq-dump \(path)"),
-                (
-                    "Logs of the Go program are not repaired. What is whole can be taken over into "
-                        + "a data directory of this broker:", "toymqctl import \(path) DATA"
-                ),
-            ]
-        case .clean, .zeroTail:
-            return report.exitBits.contains(.uncorrected)
-                ? [
-                    (
-                        "A file was left by a replacement that a crash cut short. Opening the log "
-                            + "deals with it, and so does", "toymq-fsck --preen \(path)"
-                    )
-                ]
-                : [("Nothing. The log is sound.", nil)]
-        case .torn:
-            return [
-                (
+        let isAbout = { (dialect: LogDialect, verdicts: Set<Verdict>) in
+            report.topics.contains { $0.dialect == dialect && verdicts.contains($0.verdict) }
+        }
+        var steps: [Step] = []
+        if report.verdict == .error {
+            steps.append(
+                Step(
+                    "A system call failed or a log is in use; nothing was decided about that. Mend it "
+                        + "and ask again."))
+        }
+        if isAbout(.native, [.damaged]) {
+            steps += damage(path)
+        } else if isAbout(.native, [.torn]) {
+            steps.append(
+                Step(
                     "A crash cut a commit short; nothing in it was acknowledged. Opening the log "
-                        + "deals with it, and so does", "toymq-fsck --preen \(path)"
-                )
-            ]
-        case .damaged:
-            return [
-                (
-                    "Something that was durable is broken, which no crash does. Look at the disk "
-                        + "first, and copy the directory while it can be read.", nil
-                ),
-                ("See what is left:", "toymq-dump \(path)"),
-                (
-                    "Save every valid message. The old files are set aside, and it can be undone:",
-                    "toymq-fsck --repair \(path)"
-                ),
-            ]
-        case .newer:
-            return [("A later version wrote here. Use that version.", nil)]
-        case .error:
-            return [
-                (
-                    "A system call failed or the log is in use; nothing was decided. Mend that "
-                        + "and ask again.", nil
-                )
-            ]
+                        + "deals with it, and so does", "toymq-fsck --preen \(path)"))
+        } else if steps.isEmpty, report.verdict < .torn, report.exitBits.contains(.uncorrected) {
+            steps.append(
+                Step(
+                    "A file was left by a replacement that a crash cut short. Opening the log "
+                        + "deals with it, and so does", "toymq-fsck --preen \(path)"))
+        }
+        if isAbout(.go, [.torn, .damaged]) {
+            steps.append(Step("See what is left:", "toymq-dump \(path)"))
+            steps.append(
+                Step(
+                    "Logs of the Go program are not repaired. What is whole can be taken over into "
+                        + "a data directory of this broker:", "toymqctl import \(path) DATA"))
+        }
+        if isAbout(.native, [.newer]) || isAbout(.go, [.newer]) {
+            steps.append(
+                Step(
+                    "A later version wrote \(report.topics.count > 1 ? "some of it" : "it"). Use that "
+                        + "version."))
+        }
+        return steps.isEmpty ? [Step("Nothing. The log is sound.")] : steps
+    }
+
+    private static func damage(_ path: String) -> [Step] {
+        [
+            Step(
+                "Something that was durable is broken, which no crash does. Look at the disk "
+                    + "first, and copy the directory while it can be read."),
+            Step("See what is left:", "toymq-dump \(path)"),
+            Step(
+                "Save every valid message. The old files are set aside, and it can be undone:",
+                "toymq-fsck --repair \(path)"),
+        ]
+    }
+
+    /// Something to do.
+    private struct Step {
+        let text: String
+        let command: String?
+
+        init(_ text: String, _ command: String? = nil) {
+            self.text = text
+            self.command = command
         }
     }
 
@@ -189,7 +203,8 @@ package enum ReportHTML {
         page.raw("</h2>")
         if let error = topic.errorText { page.element("p", "", error) }
         page.element("p", "note", facts(topic))
-        for segment in topic.segments { map(segment, topic, &page) }
+        let places = Dictionary(grouping: topic.findings, by: \.segment)
+        for segment in topic.segments { map(segment, places[segment.name] ?? [], &page) }
         let findings = topic.findings.sorted { $0.severity > $1.severity }
         for finding in findings.prefix(findingLimit) {
             self.finding(finding, topic, pictures, &page)
@@ -214,9 +229,9 @@ package enum ReportHTML {
     }
 
     private static func map(
-        _ segment: SegmentReport, _ topic: TopicReport, _ page: inout HTMLText
+        _ segment: SegmentReport, _ findings: [Finding], _ page: inout HTMLText
     ) {
-        let map = SegmentMap(segment, topic.findings)
+        let map = SegmentMap(segment, findings)
         page.raw("<figure><figcaption><b>")
         page.text(segment.name)
         page.raw("</b><span class=\"note\">")
@@ -232,7 +247,7 @@ package enum ReportHTML {
             page.raw(
                 "<rect class=\"\(part.paint.rawValue)\" x=\"\(part.x)\" y=\"0\" "
                     + "width=\"\(part.width)\" height=\"28\"><title>")
-            page.text(part.title)
+            page.text(part.places == 1 ? part.title : "\(part.places) places from \(part.title)")
             page.raw("</title></rect>")
         }
         page.raw("</svg><div class=\"scale note\"><span>0</span><span>\(segment.size / 2)</span>")

@@ -28,6 +28,8 @@ struct SegmentMap {
         var width: Double
         var paint: Paint
         var title: String
+        /// How many findings it stands for.
+        var places = 1
     }
 
     /// In the order in which they are painted.
@@ -35,28 +37,41 @@ struct SegmentMap {
 
     /// What is narrower than this would not be seen.
     private static let narrowest = 4.0
+    /// What begins less than this apart is one part: a log may have more damaged places than a page
+    /// can show or a browser hold.
+    private static let resolution = 1.0
 
+    /// - Parameter findings: those of this segment.
     init(_ segment: SegmentReport, _ findings: [Finding]) {
         guard segment.size > 0 else { return }
-        let size = Double(segment.size)
         parts.append(
             Part(x: 0, width: 1000, paint: .intact, title: "intact: \(segment.size) bytes"))
-        for finding in findings where finding.segment == segment.name {
-            guard let paint = SegmentMap.paint(finding) else { continue }
-            let end =
-                paint == .newer ? segment.size : min(segment.size, finding.offset + finding.length)
-            let bytes = end > finding.offset ? end - finding.offset : 0
-            let width = max(Double(bytes) / size * 1000, SegmentMap.narrowest)
-            let x = min(Double(finding.offset) / size * 1000, 1000 - width)
-            parts.append(
-                Part(
-                    x: rounded(max(x, 0)), width: rounded(width), paint: paint,
-                    title: "\(finding.kind.rawValue): \(bytes) bytes at offset "
-                        + "\(finding.offset)"))
+        var latest: [Paint: Int] = [:]
+        for finding in findings {
+            guard let part = SegmentMap.part(finding, of: segment.size) else { continue }
+            if let index = latest[part.paint],
+                (0..<SegmentMap.resolution).contains(part.x - parts[index].x)
+            {
+                parts[index].merge(part)
+            } else {
+                latest[part.paint] = parts.count
+                parts.append(part)
+            }
         }
     }
 
-    private func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+    private static func part(_ finding: Finding, of size: UInt64) -> Part? {
+        guard let paint = paint(finding) else { return nil }
+        let end = paint == .newer ? size : min(size, finding.offset + finding.length)
+        let bytes = end > finding.offset ? end - finding.offset : 0
+        let width = max(Double(bytes) / Double(size) * 1000, narrowest)
+        let x = min(Double(finding.offset) / Double(size) * 1000, 1000 - width)
+        return Part(
+            x: rounded(max(x, 0)), width: rounded(width), paint: paint,
+            title: "\(finding.kind.rawValue): \(bytes) bytes at offset \(finding.offset)")
+    }
+
+    private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 
     private static func paint(_ finding: Finding) -> Paint? {
         switch finding.kind {
@@ -69,5 +84,13 @@ struct SegmentMap {
             .damaged
         case .staleTemp, .keptTail, .emptySegment, .clockBack, .offsetsDamaged, .foreignFile: nil
         }
+    }
+}
+
+extension SegmentMap.Part {
+    /// Covers another one, too, which begins behind it.
+    fileprivate mutating func merge(_ other: SegmentMap.Part) {
+        width = max(width, other.x + other.width - x)
+        places += 1
     }
 }

@@ -25,7 +25,7 @@ struct PlannedTopic: Hashable, Sendable {
     ) throws(DiskError) -> Examination {
         var examiner = LogExaminer(
             disk: PlannedDisk(topic: self, base: disk), directory: directory,
-            knownDurable: knownDurable, visitor: visitor, keepsRemarks: false)
+            knownDurable: knownDurable, visitor: visitor, keeping: .allButRemarks)
         return try examiner.examine(listing)
     }
 }

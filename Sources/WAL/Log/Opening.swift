@@ -120,7 +120,7 @@ struct Opening {
             let listing = SegmentListing(try disk.list(directory))
             var examiner = LogExaminer(
                 disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
-                visitor: builder, helper: helper, keepsRemarks: false)
+                visitor: builder, helper: helper, keeping: .allButRemarks)
             let found = try examiner.examine(listing)
             builder.finish()
             try refuse(found)

@@ -21,6 +21,23 @@ extension ExaminationVisitor {
     package func finding(_ finding: LogFinding) {}
 }
 
+/// Which findings an examination holds until its end. There may be one for each frame of a log, and
+/// its visitor is told of all of them anyway.
+package enum FindingsKept: Sendable {
+    case all
+    /// What a decision may depend on.
+    case allButRemarks
+    case none
+
+    func holds(_ finding: LogFinding) -> Bool {
+        switch self {
+        case .all: true
+        case .allButRemarks: !finding.kind.isRemark
+        case .none: false
+        }
+    }
+}
+
 /// What one segment file holds.
 package struct SegmentSummary: Hashable, Sendable {
     package var name: SegmentName

@@ -13,8 +13,8 @@ package struct LogExaminer {
     let isLive: Bool
     /// Threads that may help with long segments.
     let helper: ReadAhead.Helper?
-    /// Whether remarks are in the result, too: there may be one for each frame.
-    let keepsRemarks: Bool
+    /// Which findings are in the result.
+    let keeping: FindingsKept
 
     var result = Examination()
     /// The first id that the log itself does not prove durable, as far as it has been examined.
@@ -41,18 +41,18 @@ package struct LogExaminer {
     ///     a consumer has acknowledged it; below 2^64 - 1.
     ///   - isLive: a process has the log open.
     ///   - helper: gives jobs to idle threads; the visitor is called on this one all the same.
-    ///   - keepsRemarks: whether remarks are in the result; the visitor is told of them anyway.
+    ///   - keeping: which findings are in the result.
     package init(
         disk: any Disk, directory: FilePath, knownDurable: UInt64?, isLive: Bool = false,
         visitor: (any ExaminationVisitor)? = nil, helper: ReadAhead.Helper? = nil,
-        keepsRemarks: Bool = true
+        keeping: FindingsKept = .all
     ) {
         self.disk = disk
         self.directory = directory
         self.visitor = visitor
         self.isLive = isLive
         self.helper = helper
-        self.keepsRemarks = keepsRemarks
+        self.keeping = keeping
         acknowledgedBelow = knownDurable.map { $0 < .max ? $0 + 1 : .max }
     }
 
@@ -272,7 +272,7 @@ package struct LogExaminer {
     mutating func report(_ finding: LogFinding) {
         if newerAt != nil { return }
         visitor?.finding(finding)
-        guard keepsRemarks || !finding.kind.isRemark else { return }
+        guard keeping.holds(finding) else { return }
         var finding = finding
         // Where there are very many, their texts are mostly the same: one copy is held of those.
         if let last = result.findings.last {
