@@ -43,7 +43,8 @@ public struct ClientOptions: Hashable, Sendable {
         /// How many attempts in a row may fail; nil for as long as it takes. One has failed if
         /// nothing was answered on its connection, or the subscription was refused for a reason
         /// that passes. Afterwards all that waits fails with ``ClientError/unreachable(reason:)`` or
-        /// that refusal; what is asked for later starts anew.
+        /// that refusal, and with ``ClientError/outcomeUnknown(reason:)`` if it had been sent; what is
+        /// asked for later starts anew.
         public var attempts: Int?
 
         /// The defaults.

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Wire
 
 extension ClientOptions {
@@ -16,6 +17,15 @@ extension ClientOptions {
         }
         if !(1...65_535).contains(port) {
             return .invalidArgument("port is \(port): it has to be 1 to 65535")
+        }
+        if let addresses {
+            if addresses.isEmpty {
+                return .invalidArgument("addresses is empty: nil asks for them")
+            }
+            for address in addresses
+            where (try? SocketAddress(ipAddress: address, port: port)) == nil {
+                return .invalidArgument("addresses holds \(address), which is no IP address")
+            }
         }
         let counts = [
             ("publishWindow", publishWindow), ("publishWindowBytes", publishWindowBytes),

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import Wire
 
 /// A client of a toymq broker: publishes, and subscribes. For any thread and task.
 ///
@@ -103,7 +104,12 @@ public final class ToyMQClient: Sendable {
     /// What the broker says of its topics behind `name` in the order of their names, from the first
     /// for an empty one: one line of JSON with as many as fit, and whether there are `more`.
     public func info(topicsAfter name: String) async throws(ClientError) -> String {
-        try await info(command: InfoCommand.topics(after: name))
+        let command = InfoCommand.topics(after: name)
+        guard command.count <= WireLimits.lineBytes else {
+            throw .invalidArgument(
+                "a name of \(name.utf8.count) bytes is too long: no topic has it")
+        }
+        return try await info(command: command)
     }
 
     private func info(command: [UInt8]) async throws(ClientError) -> String {

@@ -35,6 +35,8 @@ import ToyMQClient
         ("publishWindowBytes is -1: ", with { $0.publishWindowBytes = -1 }),
         ("deliveryWindow is -5: ", with { $0.deliveryWindow = -5 }),
         ("deliveryWindowBytes is 0: ", with { $0.deliveryWindowBytes = 0 }),
+        ("addresses is empty: ", with { $0.addresses = [] }),
+        ("addresses holds nonsense, ", with { $0.addresses = ["127.0.0.1", "nonsense"] }),
     ]
 
     @Test func everyCallOfAClientWithAnImpossibleOptionNamesIt() async {

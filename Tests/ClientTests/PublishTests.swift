@@ -87,6 +87,11 @@ import ToyMQClient
                 if case .invalidArgument? = error as? ClientError { true } else { false }
             }
         }
+        await #expect {
+            _ = try await client.info(topicsAfter: String(repeating: "n", count: 9_000))
+        } throws: { error in
+            if case .invalidArgument? = error as? ClientError { true } else { false }
+        }
         await client.close()
     }
 

@@ -167,6 +167,17 @@ import WALTestSupport
         #expect(disk.files(in: "/").keys.sorted() == ["file"])
     }
 
+    @Test func noDirectoryIsMadeForALogThatIsKnownToHaveHeldSomething() throws {
+        let disk = MemoryDisk()
+        #expect {
+            try Log.open("/gone", host: .on(disk)) { $0.knownDurable = MessageID(0) }
+        } throws: { error in
+            if case .damaged? = error as? OpenError { true } else { false }
+        }
+        #expect(try disk.status("/gone") == nil)
+        try Log.open("/gone", host: .on(disk)).close()
+    }
+
     @Test func aLogThatEndsBeforeWhatIsKnownDurableIsDamagedAlsoIfItIsGone() throws {
         var segment = SegmentBuilder()
         segment.add([TestMessage("0"), TestMessage("1")])

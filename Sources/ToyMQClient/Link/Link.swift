@@ -220,7 +220,7 @@ final class Link: ConnectionUser {
         case .ready: return user?.received(reply, bytes, on: connection) ?? false
         case .greeting, .connecting:
             switch reply {
-            case .hello: greeted(connection)
+            case .hello(version: 2): greeted(connection)
             case .error(_, let code, let text):
                 // The connection ends behind it.
                 refusal = .refused(

@@ -66,7 +66,12 @@ package struct PosixDisk: Disk {
 
     package func lock(_ path: FilePath) throws(DiskError) -> any DiskLock {
         let descriptor = try System.open(path, O_RDONLY).orThrow(.lock, path)
-        switch System.flock(descriptor) {
+        var result = System.flock(descriptor)
+        // Given up in this moment: whoever is refused is to be told by whom.
+        if case .failure(.wouldBlock) = result, isHeldByNobody(path) {
+            result = System.flock(descriptor)
+        }
+        switch result {
         case .success: return PosixLock(descriptor)
         case .failure(let errno):
             System.close(descriptor)
@@ -74,24 +79,36 @@ package struct PosixDisk: Disk {
         }
     }
 
-    /// flock(2) itself does not say who holds a lock; /proc/locks does, by device and inode:
-    /// `2: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`.
+    private func isHeldByNobody(_ path: FilePath) -> Bool {
+        guard let locks = lockList() else { return false }
+        return holder(of: path, in: locks) == nil
+    }
+
     package func lockHolder(_ path: FilePath) -> LockHolder? {
-        guard let status = try? System.statusOf(path).get(),
-            let file = try? open("/proc/locks", .read)
-        else { return nil }
+        lockList().flatMap { holder(of: path, in: $0) }
+    }
+
+    /// What /proc/locks says; nil where it cannot be read.
+    private func lockList() -> String? {
+        guard let file = try? open("/proc/locks", .read) else { return nil }
         defer { file.close() }
         var buffer = ByteBuffer()
         // A file of /proc has no size: it is read until it ends.
         while let got = try? file.read(at: UInt64(buffer.count), upTo: 65_536, into: &buffer),
             got > 0
         {}
+        return String(decoding: buffer.bytes.copied(), as: UTF8.self)
+    }
+
+    /// flock(2) itself does not say who holds a lock; /proc/locks does, by device and inode:
+    /// `2: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`.
+    private func holder(of path: FilePath, in locks: String) -> LockHolder? {
+        guard let status = try? System.statusOf(path).get() else { return nil }
         let device = System.deviceName(status.device)
         let key = [
             hexadecimal(device.major), hexadecimal(device.minor), String(status.inode),
         ].joined(separator: ":")
-        let text = String(decoding: buffer.bytes.copied(), as: UTF8.self)
-        for line in text.split(separator: "\n") {
+        for line in locks.split(separator: "\n") {
             let fields = line.split(separator: " ")
             guard fields.count >= 6, fields.contains("FLOCK"), fields.contains(Substring(key)),
                 !fields.contains("->")

@@ -15,7 +15,7 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidMessage
     /// More than `LogOptions.pendingBytes` wait for the disk already. Try again later.
     case overloaded(pendingBytes: Int)
-    /// Reading failed: an I/O error, never a verdict about the log.
+    /// Reading failed, or removing a segment: an I/O error, never a verdict about the log.
     case unreadable(DiskError)
     /// A durable frame is not there any more: the file was changed behind the log's back, or the
     /// disk has lost it. Run `toymq-fsck` on the directory.

@@ -98,6 +98,7 @@ struct Opening {
             if let status = try disk.status(directory) {
                 guard status.kind == .directory else { throw OpenError.notADirectory(directory) }
             } else if options.createsDirectory {
+                try refuseWhatIsGone()
                 try disk.makeDirectory(directory)
             }
             return try host.withDescriptors(for: nil) { () throws(DiskError) in
@@ -111,6 +112,13 @@ struct Opening {
                 if case .process(let id)? = disk.lockHolder(directory) { id } else { nil }
             throw .inUse(directory: directory, process: holder)
         } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+    }
+
+    /// A log of which something is known durable is not made anew, nor is a directory for it.
+    private func refuseWhatIsGone() throws {
+        var examiner = LogExaminer(
+            disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue)
+        try refuse(try examiner.examine(SegmentListing()))
     }
 
     private func openLocked(_ lock: any DiskLock) throws(OpenError) -> (LogCore, RecoveryReport) {
