@@ -48,6 +48,48 @@ struct AnswerTests {
         #expect(local.stop())
     }
 
+    /// How many messages of a topic are durable.
+    private func durable(_ client: RawClient, behind name: String) throws -> Int {
+        let info = try client.command("INFO after=\(name)")
+        let value = info.components(separatedBy: "\"next_id\": ").dropFirst().first
+        return Int(value?.prefix { $0.isNumber } ?? "") ?? -1
+    }
+
+    @Test("while one topic's disk hangs, a bounded number of answers of others waits behind it")
+    func boundedBehindAHangingDisk() throws {
+        let disk = disk()
+        let local = try LocalServer(disk)
+        let other = try local.client()
+        for topic in ["fast", "slow"] { #expect(try other.publish(topic, "x") == "OK 0") }
+        let gate = Gate()
+        disk.follow { call in
+            if call.operation == .sync, call.path.string.contains("/slow/") { gate.pass() }
+            return nil
+        }
+        let client = try local.client()
+        try client.send("PUB slow - 1\nx\n")
+        #expect(gate.waitForVisitor())
+        let chunk = 1_000
+        let text = String(repeating: "PUB fast - 1\nx\n", count: chunk)
+        var sent = 0
+        while sent <= 32_768 {
+            try client.send(text)
+            sent += chunk
+            #expect(try comesTrue { try durable(other, behind: "a") == 1 + sent })
+        }
+        // All of these come in one piece. The first is taken, and no more.
+        try client.send(text)
+        sent += chunk
+        #expect(try comesTrue { try durable(other, behind: "a") > 1 + sent - chunk })
+        for _ in 0..<100 { #expect(try other.isQuiet()) }
+        #expect(try durable(other, behind: "a") == 1 + sent - chunk + 1)
+        disk.follow(nil)
+        gate.open()
+        #expect(try client.line() == "OK 1")
+        for id in 1...sent { try #require(try client.line() == "OK \(id)") }
+        #expect(local.stop())
+    }
+
     @Test(
         "a command that waits for its topic when the server stops is answered, and none behind it")
     func stopsWhileATopicIsMade() throws {

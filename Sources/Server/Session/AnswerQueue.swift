@@ -39,47 +39,37 @@ struct AnswerQueue {
         var text: [UInt8]?
     }
 
-    /// Publishes into one topic that follow each other.
-    private struct Run {
-        let topic: ObjectIdentifier
-        /// How many of them wait for the disk.
-        var waiting = 1
-        /// What has come of the others lies here only while other answers are in the way.
-        var done: Outcome?
-        var more: [Outcome] = []
-    }
-
     private var entries: Deque<Entry> = []
     /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so
     /// that another publish is counted in its place.
-    private var runs: Deque<Run> = []
+    private var runs = PublishRuns()
     /// Invariant: there are as many as entries `duplicate`, in their order; their tickets grow. Apart
     /// from them, so that one of ten thousand is found by its ticket without a look at each.
     private var duplicates: Deque<Duplicate> = []
-    /// Publishes that wait for the disk.
-    private(set) var waiting = 0
+    /// Duplicates whose answer is not there.
+    private var waitingDuplicates = 0
     /// Bytes of answers that are there and wait for others.
     private var textBytes = 0
 
     var isEmpty: Bool { entries.isEmpty }
+    /// Publishes that wait for the disk.
+    var waiting: Int { runs.waiting + waitingDuplicates }
 
     /// Whether no more commands are to be taken before some have been answered: while a disk hangs,
-    /// a client could ask for any number of answers that take memory.
+    /// a client could ask for any number of answers that take memory, and the loop's time when all of
+    /// them go out.
     var isFull: Bool {
-        textBytes > AnswerQueue.mostTextBytes || entries.count > AnswerQueue.mostEntries
+        textBytes > AnswerQueue.mostTextBytes
+            || entries.count + runs.answered > AnswerQueue.mostAnswers
     }
     private static let mostTextBytes = 256 << 10
-    private static let mostEntries = 32_768
+    static let mostAnswers = 32_768
 
     /// Another publish into `topic` waits for the disk.
     mutating func addPublish(_ topic: ObjectIdentifier) {
-        waiting += 1
-        if case .publishes? = entries.last, runs[runs.count - 1].topic == topic {
-            runs[runs.count - 1].waiting += 1
-        } else {
-            entries.append(.publishes)
-            runs.append(Run(topic: topic))
-        }
+        if case .publishes? = entries.last, runs.extend(topic) { return }
+        entries.append(.publishes)
+        runs.append(topic)
     }
 
     /// A publish waits for another one of its key. Tickets are given out in the order of publishing.
@@ -87,7 +77,7 @@ struct AnswerQueue {
         if let last = duplicates.last {
             precondition(last.ticket < ticket, "a ticket that is older than the one before")
         }
-        waiting += 1
+        waitingDuplicates += 1
         entries.append(.duplicate)
         duplicates.append(Duplicate(ticket: ticket))
     }
@@ -114,30 +104,15 @@ struct AnswerQueue {
     /// The oldest publishes into `topic` that wait have come to this. They come in the order in
     /// which they were added, topic by topic.
     mutating func settle(_ topic: ObjectIdentifier, _ outcome: Outcome) {
-        var left = outcome
-        for index in runs.indices where runs[index].topic == topic && runs[index].waiting > 0 {
-            let (part, rest) = left.split(at: runs[index].waiting)
-            waiting -= part.count
-            runs[index].waiting -= part.count
-            if runs[index].done == nil {
-                runs[index].done = part
-            } else {
-                runs[index].more.append(part)
-            }
-            guard let rest else { return }
-            left = rest
-        }
-        preconditionFailure("more publishes came back than were made")
+        runs.settle(topic, outcome)
     }
 
     /// Takes publishes out that have come back, if they are all that is in the queue.
     mutating func takeAll(_ topic: ObjectIdentifier, _ count: Int) -> Bool {
-        guard entries.count == 1, case .publishes = entries[0], runs[0].topic == topic,
-            runs[0].waiting == count, runs[0].done == nil
-        else { return false }
+        guard entries.count == 1, case .publishes = entries[0], runs.takeOnly(topic, count) else {
+            return false
+        }
         entries.removeFirst()
-        runs.removeFirst()
-        waiting -= count
         return true
     }
 
@@ -145,7 +120,7 @@ struct AnswerQueue {
     mutating func settle(ticket: UInt64, _ text: [UInt8]) {
         guard let index = index(ticket: ticket), duplicates[index].text == nil else { return }
         duplicates[index].text = text
-        waiting -= 1
+        waitingDuplicates -= 1
     }
 
     private func index(ticket: UInt64) -> Int? {
@@ -177,44 +152,14 @@ struct AnswerQueue {
             return .subscribed(generation: generation)
         case .closing:
             entries.removeAll()
-            runs.removeAll()
+            runs = PublishRuns()
             duplicates.removeAll()
             textBytes = 0
             return .closing
-        case .publishes: return nextOfRun()
-        }
-    }
-
-    /// What has come of the first publishes of the first run, which is what goes out next.
-    private mutating func nextOfRun() -> Output? {
-        guard let done = runs[0].done else { return nil }
-        runs[0].done = runs[0].more.isEmpty ? nil : runs[0].more.removeFirst()
-        if runs[0].waiting == 0, runs[0].done == nil {
-            runs.removeFirst()
-            entries.removeFirst()
-        }
-        return .outcome(done)
-    }
-}
-
-extension AnswerQueue.Outcome {
-    var count: Int {
-        switch self {
-        case .durable(_, let count), .failed(_, let count): count
-        }
-    }
-
-    /// The first `limit` of them, and what is left.
-    func split(at limit: Int) -> (Self, Self?) {
-        guard count > limit else { return (self, nil) }
-        switch self {
-        case .durable(let first, let count):
-            return (
-                .durable(first: first, count: limit),
-                .durable(first: first + UInt64(limit), count: count - limit)
-            )
-        case .failed(let refusal, let count):
-            return (.failed(refusal, count: limit), .failed(refusal, count: count - limit))
+        case .publishes:
+            guard let (outcome, isLast) = runs.next() else { return nil }
+            if isLast { entries.removeFirst() }
+            return .outcome(outcome)
         }
     }
 }
