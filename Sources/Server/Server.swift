@@ -10,7 +10,7 @@ public final class Server: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let contexts: [LoopContext]
     private let listener: any Channel
-    private let metrics: (any Channel)?
+    private let metrics: MetricsServer?
 
     /// What clients, INFO and `--version` are told.
     public static let version = Service.version
@@ -28,13 +28,13 @@ public final class Server: Sendable {
         self.contexts = contexts
         do {
             for context in contexts { try Turns.open(context) }
-            let listener = try Server.listen(.clients, options.host, options.port) {
+            let listener = try Server.listening(.clients, options.host, options.port) {
                 try Server.listen(service, group, contexts)
             }
             self.listener = listener
             self.metrics = try metrics.map { address in
-                try Server.listen(.metrics, address.host, address.port) {
-                    try MetricsServer.listen(address, service, group, listener: listener)
+                try Server.listening(.metrics, address.host, address.port) {
+                    try MetricsServer(address, service, group, listener: listener)
                 }
             }
         } catch {
@@ -58,10 +58,10 @@ public final class Server: Sendable {
     }
 
     /// Listens, or says which address it is that cannot be had.
-    private static func listen(
+    private static func listening<Listener>(
         _ purpose: ListenError.Purpose, _ host: String, _ port: Int,
-        _ body: () throws -> any Channel
-    ) throws(ListenError) -> any Channel {
+        _ body: () throws -> Listener
+    ) throws(ListenError) -> Listener {
         do { return try body() } catch { throw ListenError(purpose, host: host, port: port, error) }
     }
 
@@ -136,7 +136,7 @@ public final class Server: Sendable {
                 context.end()
             }.wait()
         }
-        try? metrics?.close().wait()
+        metrics?.stop()
         service.readers.shutdown()
         try? group.syncShutdownGracefully()
         return isDone

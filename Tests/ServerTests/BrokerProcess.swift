@@ -103,6 +103,22 @@ final class BrokerProcess: Sendable {
         }
     }
 
+    /// Processor time in nanoseconds: of its event loops, and of all threads that there are.
+    var processorTime: (loops: Int, all: Int) {
+        let tasks = "/proc/\(process.pid)/task"
+        let numbers = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        var time = (loops: 0, all: 0)
+        for number in numbers {
+            func text(_ name: String) -> String {
+                (try? String(contentsOfFile: "\(tasks)/\(number)/\(name)", encoding: .utf8)) ?? ""
+            }
+            let nanoseconds = Int(text("schedstat").prefix { $0.isNumber }) ?? 0
+            time.all += nanoseconds
+            if text("comm").hasPrefix("NIO-ELT") { time.loops += nanoseconds }
+        }
+        return time
+    }
+
     /// Threads it has.
     var threads: Int {
         (try? FileManager.default.contentsOfDirectory(

@@ -11,7 +11,8 @@ final class LocalServer: Sendable {
     let server: Server
 
     init(
-        _ disk: MemoryDisk, _ change: (inout ServerOptions) -> Void = { _ in }
+        _ disk: MemoryDisk, metrics: MetricsAddress? = nil,
+        _ change: (inout ServerOptions) -> Void = { _ in }
     ) throws {
         var options = BrokerOptions()
         options.reopenDelay = 1_000_000
@@ -21,7 +22,7 @@ final class LocalServer: Sendable {
         serving.port = 0
         change(&serving)
         server = try Server(
-            broker, options: serving,
+            broker, options: serving, metrics: metrics,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

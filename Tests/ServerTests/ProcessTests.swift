@@ -341,21 +341,4 @@ struct ProcessTests {
         #expect(broker.stop().code == 0)
         #expect(try names().filter { !$0.hasPrefix("native") } == before)
     }
-
-    @Test("metrics, health and readiness are served")
-    func metrics() throws {
-        let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])
-        #expect(try broker.client().publish("t", "x") == "OK 0")
-        func get(_ path: String) throws -> String {
-            let client = try RawClient(port: try #require(broker.metricsPort))
-            try client.send("GET \(path) HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            var text = ""
-            while let line = try? client.line() { text += line + "\n" }
-            return text
-        }
-        #expect(try get("/metrics").contains("\ntoymq_published_total 1\n"))
-        #expect(try get("/healthz").hasPrefix("HTTP/1.1 200"))
-        #expect(try get("/readyz").hasPrefix("HTTP/1.1 200"))
-        #expect(try get("/else").hasPrefix("HTTP/1.1 404"))
-    }
 }

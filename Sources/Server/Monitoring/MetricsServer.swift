@@ -18,13 +18,42 @@ public struct MetricsAddress: Hashable, Sendable {
 }
 
 /// `/metrics` as Prometheus text, `/healthz` and `/readyz`.
-enum MetricsServer {
+struct MetricsServer: Sendable {
     /// Whoever asks for nothing for so long is cut off; scrapers come back by themselves.
     private static let longestSilence = TimeAmount.seconds(120)
 
-    static func listen(
+    private let channel: any Channel
+    /// Makes the text: a look at each of ten thousand topics is too long for an event loop, and the
+    /// threads that read may stand before a disk that hangs, which is when people look at metrics.
+    private let writer = WorkPool(threads: 1)
+
+    var localAddress: SocketAddress? { channel.localAddress }
+
+    /// Begins to listen. Blocks.
+    init(
         _ address: MetricsAddress, _ service: Service, _ group: MultiThreadedEventLoopGroup,
         listener: any Channel
+    ) throws {
+        let writer = writer
+        do {
+            channel = try MetricsServer.listen(address, service, group) {
+                MetricsHandler(service, writer, listener)
+            }
+        } catch {
+            writer.shutdown()
+            throw error
+        }
+    }
+
+    /// Takes no more connections; those that there are get no more metrics. Blocks: not on a loop.
+    func stop() {
+        try? channel.close().wait()
+        writer.shutdown()
+    }
+
+    private static func listen(
+        _ address: MetricsAddress, _ service: Service, _ group: MultiThreadedEventLoopGroup,
+        _ handler: @escaping @Sendable () -> MetricsHandler
     ) throws -> any Channel {
         try ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -38,8 +67,7 @@ enum MetricsServer {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(
                         IdleStateHandler(readTimeout: longestSilence))
-                    try channel.pipeline.syncOperations.addHandler(
-                        MetricsHandler(service, listener))
+                    try channel.pipeline.syncOperations.addHandler(handler())
                 }
             }
             .bind(host: address.host, port: address.port).wait()
@@ -74,11 +102,13 @@ private final class MetricsHandler: ChannelInboundHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let service: Service
+    private let writer: WorkPool
     private let listener: any Channel
     private var head: HTTPRequestHead?
 
-    init(_ service: Service, _ listener: any Channel) {
+    init(_ service: Service, _ writer: WorkPool, _ listener: any Channel) {
         self.service = service
+        self.writer = writer
         self.listener = listener
     }
 
@@ -88,21 +118,40 @@ private final class MetricsHandler: ChannelInboundHandler {
         case .body: break
         case .end:
             guard let head else { return }
-            let (status, text) = response(head)
-            respond(context, head, status, text)
+            answer(context, head)
         }
     }
 
-    private func response(_ head: HTTPRequestHead) -> (HTTPResponseStatus, String) {
+    private func answer(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
         guard head.method == .GET || head.method == .HEAD else {
-            return (.methodNotAllowed, "GET only\n")
+            return respond(context, head, .methodNotAllowed, "GET only\n")
         }
         switch head.uri.split(separator: "?").first.map(String.init) ?? "" {
-        case "/metrics": return (.ok, MetricsServer.text(service))
-        case "/healthz": return (.ok, "ok\n")
+        case "/metrics": respondWithMetrics(context, head)
+        case "/healthz": respond(context, head, .ok, "ok\n")
         case "/readyz":
-            return listener.isActive ? (.ok, "ok\n") : (.serviceUnavailable, "stopping\n")
-        default: return (.notFound, "there are /metrics, /healthz and /readyz\n")
+            if listener.isActive {
+                respond(context, head, .ok, "ok\n")
+            } else {
+                respond(context, head, .serviceUnavailable, "stopping\n")
+            }
+        default:
+            respond(context, head, .notFound, "there are /metrics, /healthz and /readyz\n")
+        }
+    }
+
+    /// The next request of the connection is not taken before it is answered: HTTP's handlers see to
+    /// that.
+    private func respondWithMetrics(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        let service = service
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: loop)
+        writer.run {
+            let text = MetricsServer.text(service)
+            loop.execute {
+                let (handler, context) = bound.value
+                handler.respond(context, head, .ok, text)
+            }
         }
     }
 

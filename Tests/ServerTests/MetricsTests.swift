@@ -1,0 +1,85 @@
+import Server
+import SystemPackage
+import Testing
+import WAL
+import WALTestSupport
+
+@Suite("Metrics", .timeLimit(.minutes(10)))
+struct MetricsTests {
+    /// The whole answer, headers included.
+    private func get(_ path: String, port: Int) throws -> String {
+        let client = try RawClient(port: port)
+        try client.send("GET \(path) HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        var text = ""
+        while let line = try? client.line() { text += line + "\n" }
+        return text
+    }
+
+    @Test("metrics, health and readiness are served")
+    func served() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])
+        let port = try #require(broker.metricsPort)
+        #expect(try broker.client().publish("t", "x") == "OK 0")
+        #expect(try get("/metrics", port: port).contains("\ntoymq_published_total 1\n"))
+        #expect(try get("/healthz", port: port).hasPrefix("HTTP/1.1 200"))
+        #expect(try get("/readyz", port: port).hasPrefix("HTTP/1.1 200"))
+        #expect(try get("/else", port: port).hasPrefix("HTTP/1.1 404"))
+        // Metrics take longer than what is asked behind them.
+        let client = try RawClient(port: port)
+        let paths = ["/metrics", "/else", "/metrics"]
+        try client.send(paths.map { "GET \($0) HTTP/1.1\r\nhost: x\r\n\r\n" }.joined())
+        for status in ["200", "404", "200"] {
+            while true {
+                let line = try client.line()
+                guard line.hasPrefix("HTTP/1.1 ") else { continue }
+                #expect(line.hasPrefix("HTTP/1.1 \(status)"))
+                break
+            }
+        }
+        #expect(broker.stop().code == 0)
+    }
+
+    /// Each topic and each consumer is looked at, and consumers are made without a disk.
+    @Test("metrics are not made by the thread that serves the clients")
+    func notOnTheLoop() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])
+        let port = try #require(broker.metricsPort)
+        let client = try broker.client()
+        let consumers = 5_000
+        try client.send((0..<consumers).map { "SUB t c\($0)\n" }.joined())
+        for _ in 0..<consumers { try #require(try client.line() == "OK 0") }
+        let scraper = try RawClient(port: port)
+        let before = broker.processorTime
+        for _ in 0..<100 {
+            try scraper.send("GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+            while try !scraper.line().hasPrefix("toymq_in_flight ") {}
+        }
+        let after = broker.processorTime
+        #expect(2 * (after.loops - before.loops) < after.all - before.all)
+    }
+
+    @Test("metrics are told while all that read backlogs stand before a disk that hangs")
+    func whileReadersHang() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk, metrics: MetricsAddress(host: "127.0.0.1", port: 0)) {
+            $0.readers = 1
+        }
+        let port = try #require(
+            local.server.metricsAddress?.split(separator: ":").last.flatMap { Int($0) })
+        let client = try local.client()
+        #expect(try client.publish("t", "x") == "OK 0")
+        let gate = Gate()
+        disk.follow { call in
+            if call.operation == .read { gate.pass() }
+            return nil
+        }
+        #expect(try client.command("SUB t c") == "OK 0")
+        #expect(gate.waitForVisitor())
+        #expect(try get("/metrics", port: port).contains("\ntoymq_published_total 1\n"))
+        disk.follow(nil)
+        gate.open()
+        #expect(try client.message().payload == "x")
+        #expect(local.stop())
+    }
+}
