@@ -35,7 +35,7 @@ struct Process {
         var number: Int32 = 0
         while sigwait(&signals, &number) != 0 {}
         // What is being opened may be left as it is: that is what opening is for.
-        guard running.beginStopping() else { running.end(0) }
+        guard running.isServing else { running.end(0) }
         logger.info("stopping", metadata: ["signal": "\(number)"])
         worker.run { running.end(running.stop()) }
         // A disk that hangs holds the worker for ever; leaving the logs as they are loses nothing.
@@ -87,7 +87,6 @@ private final class Running: Sendable {
     private struct State {
         var broker: Broker?
         var server: Server?
-        var isStopping = false
         var exitCode: Int32?
     }
     private let state = NIOLockedValueBox(State())
@@ -161,13 +160,8 @@ private final class Running: Sendable {
         return max(1, limit - 24 - min(256, limit / 8))
     }
 
-    /// False if it does not serve yet.
-    func beginStopping() -> Bool {
-        state.withLockedValue { state in
-            state.isStopping = true
-            return state.server != nil
-        }
-    }
+    /// Whether there is anything to stop. What is started later is left as it is, too.
+    var isServing: Bool { state.withLockedValue { $0.server != nil } }
 
     /// What the process ends with, as soon as that is known.
     var exitCode: Int32? { state.withLockedValue { $0.exitCode } }
