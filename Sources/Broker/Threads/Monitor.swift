@@ -76,7 +76,10 @@ internal import Glibc
 
 /// A plain thread that somebody owns and joins.
 final class OwnedThread: Sendable {
+    private enum Stage { case running, joining, joined }
+
     private let handle: pthread_t
+    private let stage = Monitor(Stage.running)
 
     private final class Start {
         let body: @Sendable () -> Void
@@ -99,8 +102,20 @@ final class OwnedThread: Sendable {
         handle = thread
     }
 
-    /// Waits until the thread has ended; once.
-    func join() { pthread_join(handle, nil) }
+    /// Waits until the thread has ended, whoever else does so, now or before.
+    func join() {
+        let isFirst = stage.withLock { stage in
+            guard case .running = stage else { return false }
+            stage = .joining
+            return true
+        }
+        guard isFirst else {
+            return stage.wait { if case .joined = $0 { () } else { nil } }
+        }
+        pthread_join(handle, nil)
+        stage.withLock { $0 = .joined }
+        stage.broadcast()
+    }
 }
 
 /// The clock by which deadlines go.

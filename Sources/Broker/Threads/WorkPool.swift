@@ -5,7 +5,6 @@ public final class WorkPool: Sendable {
     private struct State {
         var jobs: Deque<@Sendable () -> Void> = []
         var isStopping = false
-        var isJoined = false
         /// Threads that have not come to their end.
         var alive = 0
     }
@@ -33,7 +32,8 @@ public final class WorkPool: Sendable {
         state.signal()
     }
 
-    /// Lets the threads finish what was given to them, and joins them. Blocks.
+    /// Lets the threads finish what was given to them, and joins them; also behind or beside another
+    /// call that does. Blocks.
     public func shutdown() {
         state.withLock { $0.isStopping = true }
         state.broadcast()
@@ -49,12 +49,7 @@ public final class WorkPool: Sendable {
         let haveEnded = state.wait(
             deadline: { _ in deadline }, until: { $0.alive == 0 ? true : nil })
         guard haveEnded ?? false else { return false }
-        // Two may end a process at once, and a thread is joined once.
-        let isFirst = state.withLock { state in
-            defer { state.isJoined = true }
-            return !state.isJoined
-        }
-        if isFirst { for thread in threads { thread.join() } }
+        for thread in threads { thread.join() }
         return true
     }
 
