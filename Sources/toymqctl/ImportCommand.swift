@@ -37,8 +37,9 @@ struct ImportCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What the topic is to be called; without it, it has the name of its folder.",
-            valueName: "name"))
-    var topic: String?
+            valueName: "name"),
+        transform: TopicName.init(argument:))
+    var topic: TopicName?
 
     @Flag(help: "Print a report as one JSON object.")
     var json = false
@@ -46,21 +47,11 @@ struct ImportCommand: ParsableCommand {
     func validate() throws {
         if path.isEmpty { throw ValidationError("PATH is empty.") }
         if data.isEmpty { throw ValidationError("DATA is empty.") }
-        _ = try topicName()
-    }
-
-    private func topicName() throws -> TopicName? {
-        guard let topic else { return nil }
-        do {
-            return try TopicName(topic)
-        } catch {
-            throw ValidationError("--topic: \(error)")
-        }
     }
 
     func run() throws {
         let work = GoImport(
-            namedPath(path), into: DataLayout(FilePath(data)), as: try topicName())
+            namedPath(path), into: DataLayout(FilePath(data)), as: topic)
         let bar = ProgressLine()
         let report: ImportReport
         do throws(ImportError) {

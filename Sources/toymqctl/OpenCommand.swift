@@ -23,24 +23,16 @@ struct OpenCommand: ParsableCommand {
     @Argument(help: "The data directory.")
     var data: String
 
-    @Option(help: ArgumentHelp("Open this topic only.", valueName: "name"))
-    var topic: String?
+    @Option(
+        help: ArgumentHelp("Open this topic only.", valueName: "name"),
+        transform: TopicName.init(argument:))
+    var topic: TopicName?
 
     @Flag(help: "Print a report as one JSON object.")
     var json = false
 
     func validate() throws {
         if data.isEmpty { throw ValidationError("DATA is empty.") }
-        _ = try topicName()
-    }
-
-    private func topicName() throws -> TopicName? {
-        guard let topic else { return nil }
-        do {
-            return try TopicName(topic)
-        } catch {
-            throw ValidationError("--topic: \(error)")
-        }
     }
 
     func run() throws {
@@ -81,7 +73,7 @@ struct OpenCommand: ParsableCommand {
             throw InputError(
                 "\(layout.root) is not a data directory: it has no topics/; give the one that has")
         }
-        guard let name = try topicName() else { return all }
+        guard let name = topic else { return all }
         guard all.contains(name) else {
             throw InputError(
                 "there is no topic \(name) in \(layout.topicsDirectory); leave out --topic to "
