@@ -116,7 +116,6 @@ extension ConnectionHandler {
 
     func abandon() { context?.close(promise: nil) }
 
-    /// Never early, and up to three looks late.
     func checkTimeouts(_ now: UInt64) {
         switch phase {
         case .open: checkSilence(now)
@@ -131,51 +130,11 @@ extension ConnectionHandler {
     }
 
     private func checkSilence(_ now: UInt64) {
-        // Whoever waits for an answer or for messages is not idle, nor is it late with what nobody
-        // reads. Its time begins when that is over.
-        guard mayRead, answers.isEmpty else {
-            hasStirred = true
-            isLate = false
-            return
-        }
-        if hasStirred {
-            hasStirred = false
-            quietSince = now
-        }
-        guard let text = lateness(now) else {
-            isLate = false
-            return
-        }
-        // A loop that stood still meets this before it reads what came in time: the next look
-        // comes behind that.
-        guard isLate else {
-            isLate = true
-            return
-        }
-        timeOut(text)
-    }
-
-    /// What a client that is late has not done.
-    private func lateness(_ now: UInt64) -> String? {
-        let options = service.options
-        if isFirstCommand, let limit = options.handshakeTimeout,
-            isOver(limit, since: openedAt, now)
-        {
-            return "no command in \(limit / 1_000_000) ms"
-        }
-        if pending.readableBytes > 0, let limit = options.frameTimeout,
-            isOver(limit, since: quietSince, now)
-        {
-            return "half a command, and nothing more in \(limit / 1_000_000) ms"
-        }
-        if feed == nil, let limit = options.idleTimeout, isOver(limit, since: quietSince, now) {
-            return "idle for \(limit / 1_000_000) ms"
-        }
-        return nil
-    }
-
-    private func isOver(_ timeout: UInt64, since start: UInt64, _ now: UInt64) -> Bool {
-        now > start && now - start >= timeout
+        guard mayRead, answers.isEmpty else { return silence.excuse() }
+        let client = Silence.Standing(
+            isNew: isFirstCommand, isWithinCommand: pending.readableBytes > 0,
+            isSubscribed: feed != nil)
+        if let text = silence.look(now, client, service.options) { timeOut(text) }
     }
 
     private func timeOut(_ text: String) {

@@ -102,22 +102,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// People were told that the client does something wrong.
     var isNoted = false
 
-    let openedAt: UInt64
-    /// Something has come, or was waited for, since the last look for timeouts.
-    var hasStirred = true
-    /// The look for timeouts behind the last time that anything had: no clock is asked for what is
-    /// read.
-    var quietSince: UInt64
-    /// It was over time at the last look.
-    var isLate = false
+    var silence = Silence(MonotonicClock.now())
 
     init(_ loop: LoopContext, peer: String) {
         self.loop = loop
         self.peer = peer
         parser = CommandParser(limits: loop.service.options.limits)
         parser.takesOnlyHello = loop.service.options.token != nil
-        openedAt = MonotonicClock.now()
-        quietSince = openedAt
     }
 
     // MARK: Channel
@@ -155,7 +146,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var incoming = unwrapInboundIn(data)
         service.counters.bytesIn.add(incoming.readableBytes)
-        hasStirred = true
+        silence.stir()
         guard case .open = phase else { return }
         if pending.readableBytes > 0 {
             pending.writeBuffer(&incoming)
@@ -201,7 +192,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard hasPendingRead, mayRead, let context else { return }
         hasPendingRead = false
         // What has come meanwhile was not late.
-        hasStirred = true
+        silence.stir()
         context.read()
     }
 
