@@ -58,13 +58,14 @@ extension ConnectionHandler {
     /// Answers publishes that have become durable, if they are all that this connection waits for and
     /// its answer can go straight to the socket; false if that takes more.
     func answerAtOnce(_ topic: ObjectIdentifier, first: MessageID, count: Int) -> Bool {
-        guard feed == nil, stall == nil, !isTouched, !mayBeQueued, output.readableBytes == 0,
+        guard feed == nil, stall == nil, !isTouched, !sent.mayBeQueued, output.readableBytes == 0,
             let direct, answers.takeAll(topic, count)
         else { return false }
         encode(.durable(first: first.rawValue, count: count))
+        sent.beginAnswers(loop.scratch.count)
         let taken = direct.write(loop.scratch)
-        given(taken)
-        answerEnd = givenBytes
+        service.counters.bytesOut.add(taken)
+        sent.addToSocket(taken)
         if taken < loop.scratch.count {
             output.writeBytes(loop.scratch[taken...])
             flush()
@@ -92,10 +93,11 @@ extension ConnectionHandler {
 
     private func writeOutput(_ context: ChannelHandlerContext) {
         guard output.readableBytes > 0 else { return }
-        answerEnd = givenBytes + UInt64(output.readableBytes)
+        sent.beginAnswers(output.readableBytes)
         if let direct, mayWriteDirectly(context) {
             let taken = direct.write(output)
-            given(taken)
+            service.counters.bytesOut.add(taken)
+            sent.addToSocket(taken)
             output.moveReaderIndex(forwardBy: taken)
             guard output.readableBytes > 0 else { return }
         }
@@ -107,9 +109,9 @@ extension ConnectionHandler {
     /// A consumer's answers go out together with its deliveries.
     private func mayWriteDirectly(_ context: ChannelHandlerContext) -> Bool {
         guard feed == nil, !hasWritten else { return false }
-        guard mayBeQueued else { return true }
-        mayBeQueued = queuedBytes(context) > 0
-        return !mayBeQueued
+        guard sent.mayBeQueued else { return true }
+        sent.found(queued: queuedBytes(context))
+        return !sent.mayBeQueued
     }
 
     private func queuedBytes(_ context: ChannelHandlerContext) -> Int {
@@ -120,19 +122,13 @@ extension ConnectionHandler {
     /// while the client still sends is reset, and they may be lost.
     var hasUnsentAnswers: Bool {
         guard let context else { return false }
-        let unsent = UInt64(queuedBytes(context) + (direct?.unconfirmedBytes ?? 0))
-        return answerEnd + unsent > givenBytes
-    }
-
-    private func given(_ count: Int) {
-        service.counters.bytesOut.add(count)
-        givenBytes += UInt64(count)
+        return sent.hasAnswers(inLast: queuedBytes(context) + (direct?.unconfirmedBytes ?? 0))
     }
 
     private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
-        given(buffer.readableBytes)
+        service.counters.bytesOut.add(buffer.readableBytes)
+        sent.addToChannel(buffer.readableBytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         hasWritten = true
-        mayBeQueued = true
     }
 }

@@ -77,18 +77,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var output = ByteBuffer()
     var hasWritten = false
     var direct: DirectOutput?
-    /// The channel was given something since it was last found to have nothing queued.
-    var mayBeQueued = false
     /// As the channel last said: asking it costs more than all else that is done for a small command.
     var isWritable = true
     /// Everything is with the kernel.
     var isWritten = false
     /// And the client's kernel has said that it has all answers.
     var isDelivered = false
-    /// Bytes that the channel or the socket was given, and how many of them end in the last answer:
-    /// behind it are only deliveries.
-    var givenBytes: UInt64 = 0
-    var answerEnd: UInt64 = 0
+    var sent = SentBytes()
     /// How long a client may take to read its last answers, in nanoseconds.
     static let longestFlush: UInt64 = 300_000_000_000
     /// How long a client that has everything may take to close its side while the broker stops.
