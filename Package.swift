@@ -174,7 +174,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, systemPackage,
+                "ProcessSupport", logging, nioCore, systemPackage,
             ],
             swiftSettings: strict),
 

@@ -1,8 +1,10 @@
 import Foundation
-import Server
+import NIOCore
 import SystemPackage
 import Testing
 import WALTestSupport
+
+@testable import Server
 
 @Suite("Commands that have not come whole", .timeLimit(.minutes(10)))
 struct UnfinishedTests {
@@ -35,5 +37,43 @@ struct UnfinishedTests {
         for client in clients { client.close() }
         #expect(try served.publish("t", half + half).hasPrefix("OK "))
         #expect(local.stop())
+    }
+
+    @Test("a connection is told off only if it has much itself while all together have too much")
+    func rule() {
+        let total = Unfinished.Total()
+        let limit = 100_000
+        var small = Unfinished(total)
+        var large = Unfinished(total)
+        var few = ByteBuffer(repeating: 0, count: 1_000)
+        small.keepCopy(&few)
+        for _ in 0..<5 {
+            var many = ByteBuffer(repeating: 0, count: 20_000)
+            large.add(&many)
+            #expect(large.isTooMuch(limit) == (total.bytes > limit))
+        }
+        #expect(total.bytes > limit)
+        #expect(large.isTooMuch(limit) && !small.isTooMuch(limit))
+        #expect(!large.isTooMuch(total.bytes))
+        #expect(large.take().readableBytes == 100_000)
+        #expect(large.isEmpty && total.bytes < limit)
+        small.clear()
+        #expect(total.bytes == 0)
+    }
+
+    @Test("what is kept as a copy does not hold what it is a slice of")
+    func copied() throws {
+        let total = Unfinished.Total()
+        var unfinished = Unfinished(total)
+        let whole = ByteBuffer(repeating: 7, count: 1 << 20)
+        var slice = try #require(whole.getSlice(at: 5, length: 100))
+        unfinished.neededBytes = 101
+        unfinished.keepCopy(&slice)
+        #expect(total.bytes < 1_000)
+        #expect(!unfinished.mayBeWhole)
+        var more = ByteBuffer(repeating: 8, count: 1)
+        unfinished.add(&more)
+        #expect(unfinished.mayBeWhole)
+        #expect(unfinished.buffer == ByteBuffer(bytes: [UInt8](repeating: 7, count: 100) + [8]))
     }
 }

@@ -10,7 +10,7 @@ final class LoopContext: @unchecked Sendable {
     private(set) var inbox: Inbox!
     let turns = Turns()
     /// Memory taken for commands that have not come whole.
-    var unfinishedBytes = 0
+    let unfinished = Unfinished.Total()
     /// For encoding answers.
     var scratch: [UInt8] = []
     private var connections: [UInt64: ConnectionHandler] = [:]

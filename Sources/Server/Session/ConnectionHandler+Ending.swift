@@ -23,7 +23,7 @@ extension ConnectionHandler {
     }
 
     func noteEnd() {
-        switch CommandParser.end(rest: pending.readableBytes) {
+        switch CommandParser.end(rest: unfinished.buffer.readableBytes) {
         case .clean: service.counters.cleanEnds.add()
         case .torn:
             service.counters.tornEnds.add()
@@ -105,12 +105,12 @@ extension ConnectionHandler {
     /// Each of ten thousand clients may send a large message by halves; all of them together may
     /// not.
     func refuseIfTooMuch() {
-        guard countedBytes > ServerOptions.smallUnfinishedBytes, stall == nil, case .open = phase,
-            loop.unfinishedBytes > service.options.unfinishedBytes / service.options.loops
+        guard stall == nil, case .open = phase,
+            unfinished.isTooMuch(service.options.unfinishedBytes / service.options.loops)
         else { return }
         let refusal = Refusal(.busy, "too many unfinished commands, try again later")
         note("closing: \(refusal)")
-        countRefusal(of: pending)
+        countRefusal(of: unfinished.buffer)
         finish(with: refusal)
     }
 
@@ -132,7 +132,7 @@ extension ConnectionHandler {
     private func checkSilence(_ now: UInt64) {
         guard mayRead, answers.isEmpty else { return silence.excuse() }
         let client = Silence.Standing(
-            isNew: isFirstCommand, isWithinCommand: pending.readableBytes > 0,
+            isNew: isFirstCommand, isWithinCommand: !unfinished.isEmpty,
             isSubscribed: feed != nil)
         if let text = silence.look(now, client, service.options) { timeOut(text) }
     }

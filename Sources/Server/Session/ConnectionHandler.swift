@@ -56,12 +56,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var isTouched = false
 
     var parser: CommandParser
-    /// What has come and is no whole command yet.
-    private(set) var pending = ByteBuffer() { didSet { countPending() } }
-    /// How much of it the loop has counted.
-    private(set) var countedBytes = 0
-    /// Asking the parser is of no use before so many bytes are there.
-    private var neededBytes = 1
+    private(set) var unfinished: Unfinished
     var phase = Phase.open
     var stall: Stall?
     var turn = Turn()
@@ -102,6 +97,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     init(_ loop: LoopContext, peer: String) {
         self.loop = loop
         self.peer = peer
+        unfinished = Unfinished(loop.unfinished)
         parser = CommandParser(limits: loop.service.options.limits)
         parser.takesOnlyHello = loop.service.options.token != nil
     }
@@ -133,7 +129,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         target = nil
         direct = nil
         self.context = nil
-        pending = ByteBuffer()
+        unfinished.clear()
         service.counters.disconnections.add()
         loop.remove(tag)
     }
@@ -143,24 +139,18 @@ final class ConnectionHandler: ChannelDuplexHandler {
         service.counters.bytesIn.add(incoming.readableBytes)
         silence.stir()
         guard case .open = phase else { return }
-        if pending.readableBytes > 0 {
-            pending.writeBuffer(&incoming)
-            guard stall == nil else { return }
-            guard pending.readableBytes >= neededBytes else { return refuseIfTooMuch() }
-            var bytes = pending
-            pending = ByteBuffer()
-            takeCommands(&bytes)
-            keep(&bytes)
-        } else {
+        if unfinished.isEmpty {
             takeCommands(&incoming)
             keep(&incoming)
+        } else {
+            unfinished.add(&incoming)
+            guard stall == nil else { return }
+            guard unfinished.mayBeWhole else { return refuseIfTooMuch() }
+            var bytes = unfinished.take()
+            takeCommands(&bytes)
+            keep(&bytes)
         }
         refuseIfTooMuch()
-    }
-
-    private func countPending() {
-        loop.unfinishedBytes += pending.storageCapacity - countedBytes
-        countedBytes = pending.storageCapacity
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -216,7 +206,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         while case .open = phase, stall == nil {
             switch parser.next(in: bytes.readableBytesUInt8Span) {
             case .incomplete(let needed):
-                neededBytes = needed
+                unfinished.neededBytes = needed
                 return
             case .command(let command, let count):
                 guard handle(command, bytes.readableBytesUInt8Span) else { return }
@@ -249,16 +239,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Keeps what is left. Copied: a slice would keep the whole of what was read at once, which it may
-    /// where it is a turn that is waited for.
+    /// Keeps what is left: copied, but where it is a turn that is waited for.
     private func keep(_ bytes: inout ByteBuffer) {
         guard case .open = phase, bytes.readableBytes > 0 else { return }
-        if case .turn? = stall {
-            pending = bytes
-            return
-        }
-        pending.clear(minimumCapacity: bytes.readableBytes)
-        pending.writeBuffer(&bytes)
+        if case .turn? = stall { unfinished.keep(bytes) } else { unfinished.keepCopy(&bytes) }
     }
 
     /// A stalled command may be tried again.
@@ -266,8 +250,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard stall != nil else { return }
         stall = nil
         stalledFailure = failure
-        var bytes = pending
-        pending = ByteBuffer()
+        var bytes = unfinished.take()
         takeCommands(&bytes)
         keep(&bytes)
         stalledFailure = nil
@@ -302,7 +285,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard case .open = phase else { return }
         phase = .finishing
         answers.addClosing()
-        pending = ByteBuffer()
+        unfinished.clear()
         feed?.end()
         feed = nil
     }
