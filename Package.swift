@@ -65,8 +65,13 @@ let package = Package(
         // JSON for answers and reports. That of many messages is DataDirectory's JSONWriter.
         .target(name: "JSONText", packageAccess: false, swiftSettings: strictLibrary),
 
+        // A lock with a condition, threads that are joined, and the clock that both wait by.
+        .target(name: "Threads", packageAccess: false, swiftSettings: strictLibrary),
+
         // The log. Knows nothing of topics, sockets or brokers.
-        .target(name: "WAL", dependencies: ["CZlib", systemPackage], swiftSettings: strictLibrary),
+        .target(
+            name: "WAL", dependencies: ["CZlib", "Threads", systemPackage],
+            swiftSettings: strictLibrary),
 
         // The program on the landing page of the WAL's documentation.
         .executableTarget(
@@ -116,7 +121,8 @@ let package = Package(
         // Topics of the Go program, read as Inspection does and written through the log's public
         // contract.
         .target(
-            name: "GoImport", dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            name: "GoImport",
+            dependencies: ["WAL", "DataDirectory", "Inspection", "Threads", systemPackage],
             swiftSettings: strictLibrary),
 
         // packageAccess: false, here and for all that comes above the log: the compiler refuses
@@ -140,20 +146,21 @@ let package = Package(
         .target(name: "Wire", packageAccess: false, swiftSettings: strictLibrary),
         // Its rules: topics, consumers, deliveries. No sockets.
         .target(
-            name: "Broker", dependencies: ["WAL", "DataDirectory", deque, heap, systemPackage],
+            name: "Broker",
+            dependencies: ["WAL", "DataDirectory", "Threads", deque, heap, systemPackage],
             packageAccess: false, swiftSettings: strictLibrary),
         // Connections. The only target of the broker that knows NIO.
         .target(
             name: "Server",
             dependencies: [
-                "Wire", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport", nioCore,
-                nioPosix, nioHTTP, deque, logging,
+                "Wire", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport", "Threads",
+                nioCore, nioPosix, nioHTTP, deque, logging,
             ],
             packageAccess: false, swiftSettings: strictLibrary),
         .executableTarget(
             name: "toymq",
             dependencies: [
-                "Server", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport",
+                "Server", "Broker", "WAL", "DataDirectory", "JSONText", "ToolSupport", "Threads",
                 nioConcurrency, argumentParser, logging, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
@@ -167,14 +174,16 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Broker", "WAL", "DataDirectory", "WALTestSupport", systemPackage],
+            dependencies: [
+                "Broker", "WAL", "DataDirectory", "WALTestSupport", "Threads", systemPackage,
+            ],
             swiftSettings: strict),
         // The broker as a process, through sockets.
         .testTarget(
             name: "ServerTests",
             dependencies: [
                 "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, nioCore, systemPackage,
+                "ProcessSupport", logging, nioCore, "Threads", systemPackage,
             ],
             swiftSettings: strict),
 
@@ -221,11 +230,12 @@ let package = Package(
         // Tests only: programs that tests run.
         .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
         .target(
-            name: "ProcessSupport", dependencies: ["CSpawn", "WAL"], path: "Tests/ProcessSupport",
+            name: "ProcessSupport", dependencies: ["CSpawn", "WAL", "Threads"],
+            path: "Tests/ProcessSupport",
             swiftSettings: strict),
         // Tests only: a disk in memory that fails on demand, and a builder of log images.
         .target(
-            name: "WALTestSupport", dependencies: ["WAL", systemPackage],
+            name: "WALTestSupport", dependencies: ["WAL", "Threads", systemPackage],
             path: "Tests/WALTestSupport", swiftSettings: strict),
         // Tests only: appends until it is killed.
         .executableTarget(
@@ -234,28 +244,28 @@ let package = Package(
         .testTarget(
             name: "WALTests",
             dependencies: [
-                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", systemPackage,
+                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", "Threads", systemPackage,
             ],
             swiftSettings: strict),
 
         // Tests only: a disk in memory that loses power, and what explores every crash on it.
         .target(
-            name: "Simulation", dependencies: ["WAL", "DataDirectory", systemPackage],
+            name: "Simulation", dependencies: ["WAL", "DataDirectory", "Threads", systemPackage],
             path: "Tests/Simulation", swiftSettings: strict),
         // Tests only: the exploration as a program, for optimised builds. tools/crash runs it.
         .executableTarget(
-            name: "crash-explorer", dependencies: ["WAL", "Simulation", systemPackage],
+            name: "crash-explorer", dependencies: ["WAL", "Simulation", "Threads", systemPackage],
             path: "Tests/CrashExplorer", swiftSettings: strict),
         .testTarget(
             name: "CrashTests",
-            dependencies: ["WAL", "DataDirectory", "Simulation", systemPackage],
+            dependencies: ["WAL", "DataDirectory", "Simulation", "Threads", systemPackage],
             swiftSettings: strict),
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
             name: "FuzzTargets",
             dependencies: [
                 "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "Wire",
-                systemPackage,
+                "Threads", systemPackage,
             ],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
@@ -270,17 +280,18 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "DataDirectoryTests", dependencies: ["WAL", "DataDirectory", systemPackage],
+            name: "DataDirectoryTests",
+            dependencies: ["WAL", "DataDirectory", "Threads", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "InspectionTests",
-            dependencies: ["WAL", "DataDirectory", "Inspection", systemPackage],
+            dependencies: ["WAL", "DataDirectory", "Inspection", "Threads", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "RepairTests",
             dependencies: [
                 "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "ProcessSupport",
-                "Simulation", "toymq-fsck", systemPackage,
+                "Simulation", "toymq-fsck", "Threads", systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(

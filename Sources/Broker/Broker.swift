@@ -1,6 +1,7 @@
 public import DataDirectory
 internal import Synchronization
 public import SystemPackage
+internal import Threads
 public import WAL
 
 /// What people should hear of.

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import Threads
 internal import WAL
 
 /// Appends the messages of a log with the ids that they have; `lost` frames stand for those

@@ -1,6 +1,7 @@
 import Broker
 import Logging
 import Synchronization
+internal import Threads
 
 /// What all connections share. Everything in it may be used on any thread.
 final class Service: Sendable {

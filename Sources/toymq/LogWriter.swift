@@ -1,6 +1,7 @@
 import Broker
 import Logging
 import NIOConcurrencyHelpers
+import Threads
 import ToolSupport
 
 /// Writes log lines to standard error on a thread of its own, each with one write(2). Whoever logs

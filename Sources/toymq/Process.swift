@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import Server
 import SystemPackage
+import Threads
 import ToolSupport
 import WAL
 

@@ -1,5 +1,6 @@
 import Broker
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 

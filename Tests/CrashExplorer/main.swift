@@ -1,6 +1,7 @@
 import Glibc
 import Simulation
 import SystemPackage
+import Threads
 import WAL
 
 // The crash exploration as a program. tools/crash and tools/mutants build and run it; see there.

@@ -1,4 +1,5 @@
 import SystemPackage
+import Threads
 import WAL
 
 /// One directory of files that are arrays, to read from. It counts what is read: work and memory

@@ -1,6 +1,7 @@
 import DataDirectory
 import Inspection
 import SystemPackage
+import Threads
 import WAL
 
 /// Frames of the Go program, made by hand from the contract and not by the code under test.

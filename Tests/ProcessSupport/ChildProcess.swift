@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 import WAL
 
 /// Where one of a child's three standard streams leads.

@@ -2,6 +2,7 @@ import DataDirectory
 import Inspection
 import SystemPackage
 import Testing
+import Threads
 import WALTestSupport
 
 @testable import Repair

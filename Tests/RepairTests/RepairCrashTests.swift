@@ -3,6 +3,7 @@ import Inspection
 import Simulation
 import SystemPackage
 import Testing
+import Threads
 import WALTestSupport
 
 @testable import Repair

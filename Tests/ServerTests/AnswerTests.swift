@@ -2,6 +2,7 @@ import Foundation
 import Server
 import SystemPackage
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 

@@ -3,6 +3,7 @@ import DataDirectory
 import Foundation
 import SystemPackage
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 

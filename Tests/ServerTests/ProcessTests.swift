@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import ProcessSupport
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 

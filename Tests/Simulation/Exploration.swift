@@ -1,4 +1,5 @@
 package import SystemPackage
+internal import Threads
 package import WAL
 
 /// Runs workloads on a simulated disk and plays a crash of either kind before every call and within

@@ -1,3 +1,4 @@
+internal import Threads
 internal import WAL
 
 /// How much of the family of states is played.

@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 internal import WAL
 
 /// Payloads that a search for frames must not take for the log.

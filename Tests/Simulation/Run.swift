@@ -1,5 +1,6 @@
 internal import DataDirectory
 internal import SystemPackage
+internal import Threads
 package import WAL
 
 /// A program at work on one log. Every step commits before it returns. What the program is told

@@ -1,4 +1,5 @@
 package import SystemPackage
+internal import Threads
 package import WAL
 
 /// A disk in memory under the log's real code. It tells before every call that changes something,

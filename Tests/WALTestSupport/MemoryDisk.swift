@@ -1,4 +1,5 @@
 package import SystemPackage
+package import Threads
 package import WAL
 
 /// A disk in memory, for tests: quick enough to open a log at every byte, and it fails, stalls, runs

@@ -1,4 +1,5 @@
 package import SystemPackage
+internal import Threads
 package import WAL
 
 /// One call of the log on its disk.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Threads
 import WAL
 
 /// Something that a test waits for: it happens, or the deadline passes and the test fails.

@@ -1,5 +1,6 @@
 import SystemPackage
 import Testing
+import Threads
 import WALTestSupport
 
 @testable import WAL

@@ -1,4 +1,5 @@
 internal import DataDirectory
+internal import Threads
 internal import WAL
 
 /// One consumer of a topic, whoever is connected as it: for as long as the broker runs, or until

@@ -1,4 +1,5 @@
 internal import HeapModule
+internal import Threads
 
 /// Runs short work at a time: one thread, the earliest deadline first. The work must not block; what
 /// does is handed to a pool.

@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import Threads
 
 /// A fixed number of threads for work that blocks on the disk. Whoever makes one shuts it down.
 public final class WorkPool: Sendable {

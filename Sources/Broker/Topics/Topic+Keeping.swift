@@ -1,4 +1,5 @@
 internal import DataDirectory
+internal import Threads
 internal import WAL
 
 /// Positions, opening again, closing.

@@ -1,4 +1,5 @@
 public import DataDirectory
+internal import Threads
 internal import WAL
 
 /// Who gets the messages.

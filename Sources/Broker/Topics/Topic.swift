@@ -1,4 +1,5 @@
 internal import DataDirectory
+internal import Threads
 public import WAL
 
 /// A topic: a log, the keys it remembers, its consumers.

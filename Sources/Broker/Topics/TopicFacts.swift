@@ -1,4 +1,5 @@
 internal import DataDirectory
+internal import Threads
 internal import WAL
 
 /// What a topic is like just now, for people and for monitoring.

@@ -1,4 +1,4 @@
-// One of the two files of this module that the compiler cannot check; the other is Threads/Monitor.swift.
+// The one file of this module that the compiler cannot check.
 
 extension RawSpan {
     /// The bytes of an array.

@@ -1,6 +1,7 @@
 import Broker
 import DataDirectory
 import JSONText
+internal import Threads
 import ToolSupport
 import Wire
 

@@ -2,6 +2,7 @@ import Broker
 import DataDirectory
 import Logging
 import NIOCore
+internal import Threads
 import WAL
 import Wire
 

@@ -1,5 +1,6 @@
 internal import Glibc
 package import SystemPackage
+internal import Threads
 
 /// The disk of the machine.
 package struct PosixDisk: Disk {

@@ -1,3 +1,5 @@
+internal import Threads
+
 /// Where logs and the files beside them are kept. A program uses `.local`; the tests of this
 /// package put a disk under the same code that fails, lies and loses power.
 public struct Storage: Sendable {

@@ -1,4 +1,5 @@
 public import SystemPackage
+internal import Threads
 
 /// A durable log: messages in, in order; what it has acknowledged is on stable storage.
 ///

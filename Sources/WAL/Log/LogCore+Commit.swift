@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// Committing. One thread at a time has a log's writer; it commits what waits, batch by batch, and
 /// takes the next one itself, so that the disk is not idle while threads wake each other.
@@ -109,7 +110,7 @@ extension LogCore {
         }
         // From here to the next write the disk is idle: what is needed for telling the callers was
         // made by those who appended.
-        let now = System.monotonic()
+        let now = MonotonicClock.now()
         let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
         let hasOthers = batch.callersLeft > 0
         let (wakes, hasMore) = state.withLock { state in
@@ -232,7 +233,7 @@ extension LogCore {
     /// alone, it gets that now.
     func watchFromOpening() {
         let idleFrom = state.withLock { state in
-            state.lastCommit = System.monotonic()
+            state.lastCommit = MonotonicClock.now()
             return startIdleWatch(&state)
         }
         if let idleFrom { host.watchIdle(self, deadline: idleFrom) }

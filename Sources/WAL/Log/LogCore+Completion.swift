@@ -1,3 +1,5 @@
+internal import Threads
+
 /// What is left to do when a commit has ended: its callers are told, and who waits is woken.
 struct Ending {
     var batches: [Batch]

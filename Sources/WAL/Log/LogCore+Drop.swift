@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// Retention: dropping whole sealed segments.
 extension LogCore {

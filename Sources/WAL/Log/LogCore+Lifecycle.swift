@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// Parking an idle log, waking it, closing it.
 extension LogCore {

@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// The state of an open log and the way of a message through it: staged into a batch under the
 /// lock, written and forced by whoever holds the writer, published, completed.

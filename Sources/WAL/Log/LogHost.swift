@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// What the logs of a process share: the disk, a fixed number of threads that commit, the timer for
 /// idle marks, and a budget of descriptors. Ten thousand logs need no more threads than one.
@@ -119,7 +120,7 @@ public final class LogHost: Sendable {
                 deadline: { $0.idle.first?.key },
                 until: { schedule -> CommitSchedule.Work? in
                     if isIdle { schedule.idleThreads -= 1 }
-                    let next = schedule.takeWork(now: System.monotonic())
+                    let next = schedule.takeWork(now: MonotonicClock.now())
                     isIdle = if case .wait = next { true } else { false }
                     if isIdle { schedule.idleThreads += 1 }
                     return isIdle ? nil : next

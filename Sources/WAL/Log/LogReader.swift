@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// Whether a reader goes on.
 public enum ReadStep: Hashable, Sendable {

@@ -1,3 +1,5 @@
+internal import Threads
+
 /// A log that whoever opened it may have let go of.
 struct WeakLog: Sendable { weak var log: LogCore? }
 

@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// A segment, and what of it readers may see.
 struct ReadableSegment {

@@ -1,3 +1,5 @@
+internal import Threads
+
 /// Has another thread read and check what comes next while a walk checks what it has: the checksum
 /// is what a scan costs, and a log of a gibibyte is not to keep one core busy and the others idle.
 ///

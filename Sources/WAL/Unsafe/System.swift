@@ -1,5 +1,5 @@
 // One of the two files of this module that the compiler cannot check (the other is Bytes.swift):
-// the system calls, the two pthread primitives, and a task that waits. One wrapper per call, named
+// the system calls, and a task that waits. One wrapper per call, named
 // after it; EINTR is retried here and nowhere else; errno is read before anything can change it.
 
 internal import Glibc
@@ -171,14 +171,9 @@ enum System {
     }
 
     /// clock_gettime(2) of CLOCK_REALTIME, nanoseconds since 1970.
-    static func realtime() -> UInt64 { clock(CLOCK_REALTIME) }
-
-    /// clock_gettime(2) of CLOCK_MONOTONIC, nanoseconds.
-    static func monotonic() -> UInt64 { clock(CLOCK_MONOTONIC) }
-
-    private static func clock(_ id: clockid_t) -> UInt64 {
+    static func realtime() -> UInt64 {
         var time = timespec()
-        unsafe clock_gettime(id, &time)
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
@@ -210,125 +205,6 @@ extension FileStatus {
     /// a file and some file systems keep, wraps around.
     private static func nanoseconds(_ time: timespec) -> Int64 {
         Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    }
-}
-
-/// A value with a lock and a condition. A plain pthread mutex: `Synchronization.Mutex` collapses
-/// when more threads want it than there are cores, and has no condition to wait for.
-///
-/// Nothing may block while it is held but `wait`, which lets go of it. Unchecked: the
-/// value is touched with the mutex held, and nowhere else.
-@safe package final class Monitor<Value>: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var value: Value
-
-    package init(_ value: sending Value) {
-        self.value = value
-        unsafe mutex = .allocate(capacity: 1)
-        unsafe condition = .allocate(capacity: 1)
-        var kind = pthread_mutexattr_t()
-        unsafe pthread_mutexattr_init(&kind)
-        // What is done under a lock takes less than a microsecond, mostly; to sleep and be woken
-        // takes ten. So a thread looks a while whether the lock is given up before it sleeps.
-        unsafe pthread_mutexattr_settype(&kind, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
-        unsafe pthread_mutex_init(mutex, &kind)
-        unsafe pthread_mutexattr_destroy(&kind)
-        var attributes = pthread_condattr_t()
-        unsafe pthread_condattr_init(&attributes)
-        // Deadlines are monotonic: setting the wall clock must neither stall nor wake anybody.
-        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        unsafe pthread_cond_init(condition, &attributes)
-        unsafe pthread_condattr_destroy(&attributes)
-    }
-
-    deinit {
-        unsafe pthread_cond_destroy(condition)
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe condition.deallocate()
-        unsafe mutex.deallocate()
-    }
-
-    /// Runs `body` with the value, alone.
-    package func withLock<R, E: Error>(
-        _ body: (inout Value) throws(E) -> sending R
-    ) throws(E) -> sending R {
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        return try body(&value)
-    }
-
-    /// Waits until `ready` gives a result; nil if `deadline` (monotonic nanoseconds) passes first.
-    /// `ready` may move the deadline, since it is asked for again after each wake.
-    package func wait<R>(
-        deadline: (borrowing Value) -> UInt64?, until ready: (inout Value) -> R?
-    ) -> R? {
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        while true {
-            if let result = ready(&value) { return result }
-            guard let limit = deadline(value) else {
-                unsafe pthread_cond_wait(condition, mutex)
-                continue
-            }
-            var time = timespec(
-                tv_sec: Int(limit / 1_000_000_000), tv_nsec: Int(limit % 1_000_000_000))
-            if unsafe pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT {
-                return ready(&value)
-            }
-        }
-    }
-
-    /// Waits until `ready` gives a result.
-    package func wait<R>(until ready: (inout Value) -> R?) -> R {
-        while true {
-            if let result = wait(deadline: { _ in nil }, until: ready) { return result }
-        }
-    }
-
-    /// Wakes one thread that waits.
-    package func signal() { unsafe pthread_cond_signal(condition) }
-
-    /// Wakes all threads that wait.
-    package func broadcast() { unsafe pthread_cond_broadcast(condition) }
-}
-
-/// A plain thread that somebody owns and joins. Work that blocks on a disk runs on these and never
-/// on the cooperative pool, which has only as many threads as the machine has cores. Unchecked, since the system's handle of a
-/// thread is a plain pointer: it does not change.
-package final class OwnedThread: @unchecked Sendable {
-    private let handle: pthread_t
-    private let joined = Monitor(false)
-
-    private final class Start {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    /// Starts a thread.
-    package init(_ body: @escaping @Sendable () -> Void) {
-        var thread = pthread_t()
-        let start = unsafe Unmanaged.passRetained(Start(body))
-        let failure = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-                start.body()
-                return nil
-            }, unsafe start.toOpaque())
-        // Threads are made once, at start; a machine that has none left cannot run a log.
-        precondition(failure == 0, "pthread_create: \(Errno(rawValue: failure))")
-        handle = thread
-    }
-
-    /// Waits until the thread has ended. Only the first call does.
-    package func join() {
-        let first = joined.withLock { done in
-            defer { done = true }
-            return !done
-        }
-        if first { pthread_join(handle, nil) }
     }
 }
 

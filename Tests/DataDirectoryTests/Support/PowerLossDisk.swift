@@ -1,4 +1,5 @@
 import SystemPackage
+import Threads
 import WAL
 
 /// One flat directory in memory that remembers what was fsynced. `afterPowerLoss` gives the disk

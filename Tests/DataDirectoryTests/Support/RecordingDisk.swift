@@ -1,4 +1,5 @@
 import SystemPackage
+import Threads
 import WAL
 
 /// A disk that writes down what is asked of it, and that stops at a chosen call: that one and all
