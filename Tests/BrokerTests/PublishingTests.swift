@@ -75,6 +75,27 @@ struct PublishingTests {
         #expect(try bench.publish("x", key: known[0], to: topic) == .durable(9), "pushed out by it")
     }
 
+    @Test("a topic whose ids are used up says so, and not that the message is at fault")
+    func idsUsedUp() throws {
+        let disk = MemoryDisk()
+        let first = try Bench(on: disk)
+        _ = try first.topic()
+        first.broker.close()
+        let host = LogHost(storage: Storage(disk), options: LogHost.Options())
+        let log = try Log.open("/data/topics/t", host: host)
+        try log.appendLost(.max - 1) { _ in }
+        try log.close()
+        host.shutdown()
+        let bench = try Bench(on: disk)
+        defer { bench.broker.close() }
+        let topic = try bench.topic()
+        guard case .failed(.notWritten(let text)) = try bench.publish("x", to: topic) else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(text.contains("no id left"))
+    }
+
     @Test("whoever is told of a failed topic may ask that topic")
     func eventsWithoutLocks() throws {
         let asked = Observed<[String]>([])

@@ -162,7 +162,8 @@ public final class Topic: Sendable {
     private func note(_ error: LogError, _ state: inout State) -> BrokerError {
         switch error {
         case .invalidMessage: return .invalidMessage
-        case .overloaded, .notWritten, .unreadable, .damaged: return .notWritten("\(error)")
+        case .idsUsedUp, .overloaded, .notWritten, .unreadable, .damaged:
+            return .notWritten("\(error)")
         case .closed: return .stopping
         case .poisoned, .takenOver:
             let failed = BrokerError.failed(name, "\(error)")

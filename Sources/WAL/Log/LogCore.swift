@@ -109,7 +109,8 @@ final class LogCore: Sendable {
         _ count: UInt64, _ completion: Completion, _ state: inout State
     ) throws(LogError) {
         let frameBytes = FrameLayout.countedLostFrame
-        guard count >= 1, count < UInt64.max - state.nextID else { throw .invalidMessage }
+        guard count >= 1 else { throw .invalidMessage }
+        guard count < UInt64.max - state.nextID else { throw .idsUsedUp }
         try admit(frameBytes, &state)
         let batch = newBatch(for: frameBytes, timestamp: state.lastTimestamp, &state)
         let nextID = batch.addLost(count, completion)
@@ -124,7 +125,7 @@ final class LogCore: Sendable {
         guard state.pendingBytes + frameBytes <= pendingLimit || state.pendingBytes == 0 else {
             throw .overloaded(pendingBytes: state.pendingBytes)
         }
-        guard state.nextID < .max - 1 else { throw .invalidMessage }
+        guard state.nextID < .max - 1 else { throw .idsUsedUp }
     }
 
     func check(_ state: borrowing State) throws(LogError) {

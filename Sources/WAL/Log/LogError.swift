@@ -13,6 +13,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     case notWritten(DiskError)
     /// The message is larger than a frame may be, or a key or header has an impossible length.
     case invalidMessage
+    /// The log has given out every id that there is, or has not as many left as were asked for.
+    case idsUsedUp
     /// More than `LogOptions.pendingBytes` wait for the disk already. Try again later.
     case overloaded(pendingBytes: Int)
     /// Reading failed, or removing a segment: an I/O error, never a verdict about the log.
@@ -35,6 +37,7 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidMessage:
             "the message does not fit a frame (4 MiB with its key and headers; a key or a "
                 + "header's name has 1 to 65535 bytes)"
+        case .idsUsedUp: "the log has no id left to give; go on in another one"
         case .overloaded(let bytes): "\(bytes) bytes wait for the disk already; try again later"
         case .unreadable(let error): "\(error)"
         case .damaged(let segment, let offset):
