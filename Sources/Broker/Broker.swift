@@ -8,7 +8,7 @@ public import WAL
 public enum BrokerEvent: Sendable {
     /// A topic was opened, or made.
     case topicOpened(TopicName, RecoveryReport)
-    /// A topic stays closed.
+    /// A topic stays closed: it did not open, or was found damaged while it served.
     case topicClosed(TopicName, String)
     /// A topic takes nothing more until it has been opened again.
     case topicFailed(TopicName, String)

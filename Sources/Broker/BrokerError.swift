@@ -11,6 +11,8 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(TopicName, String)
     /// The topic is closed for another reason: it could not be read, or a later version wrote it.
     case unavailable(TopicName, String)
+    /// Messages of the topic could not be read: an I/O error, which may pass.
+    case unreadable(TopicName, String)
     /// The message was not written; later ones may be.
     case notWritten(String)
     /// A sync failed: nothing is taken until the topic has been opened again.
@@ -31,6 +33,7 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidMessage: "the message does not fit the log (4 MiB with key and headers)"
         case .damaged(let topic, let text): "topic \(topic) is closed: \(text)"
         case .unavailable(let topic, let text): "topic \(topic) is closed: \(text)"
+        case .unreadable(let topic, let text): "topic \(topic) cannot be read just now: \(text)"
         case .notWritten(let text): text
         case .failed(let topic, let text): "topic \(topic) takes nothing just now: \(text)"
         case .busy(let text): text

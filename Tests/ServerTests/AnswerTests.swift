@@ -147,9 +147,15 @@ struct AnswerTests {
             try? consumer.send("PUB other - \(rest.utf8.count)\n\(rest)\nPING\n")
         }
         for _ in 0..<3 { try passFrameTimeout(local) }
-        for id in 0..<20 { #expect(try consumer.message().id == UInt64(id)) }
-        #expect(try consumer.line() == "OK 0")
-        #expect(try consumer.line() == "PONG")
+        // Its commands are taken as soon as it reads, and answered between the messages.
+        var (ids, answers): ([UInt64], [String]) = ([], [])
+        while ids.count + answers.count < 22 {
+            do { ids.append(try consumer.message().id) } catch RawClient.Failure.notAMessage(
+                let line)
+            { answers.append(line) }
+        }
+        #expect(ids == Array(0..<20))
+        #expect(answers == ["OK 0", "PONG"])
         sender.join()
         #expect(local.stop())
     }

@@ -64,6 +64,21 @@ final class BrokerProcess: Sendable {
 
     func client() throws -> RawClient { try RawClient(port: port) }
 
+    /// What the metrics' port answers for that path, with its headers.
+    func get(_ path: String) throws -> String {
+        try ask("GET \(path) HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    }
+
+    /// What the metrics' port answers to these bytes, until it closes.
+    func ask(_ request: String) throws -> String {
+        guard let metricsPort else { throw NotStarted(text: "it serves no metrics") }
+        let client = try RawClient(port: metricsPort)
+        try client.send(request)
+        var text = ""
+        while let line = try? client.line() { text += line + "\n" }
+        return text
+    }
+
     func signal(_ number: Int32) { process.signal(number) }
 
     /// Runs `body` while the process stands still.

@@ -11,11 +11,11 @@ final class LocalServer: Sendable {
     let server: Server
 
     init(
-        _ disk: MemoryDisk, metrics: MetricsAddress? = nil,
+        _ disk: MemoryDisk, metrics: MetricsAddress? = nil, reopenDelay: UInt64 = 1_000_000,
         _ change: (inout ServerOptions) -> Void = { _ in }
     ) throws {
         var options = BrokerOptions()
-        options.reopenDelay = 1_000_000
+        options.reopenDelay = reopenDelay
         options.segmentBytes = 64 << 10
         broker = try Broker(FilePath("/data"), storage: Storage(disk), options: options)
         var serving = ServerOptions()

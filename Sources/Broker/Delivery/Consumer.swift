@@ -15,6 +15,16 @@ final class Consumer: Sendable {
         var isTimed = false
         /// Acknowledged since it was last written.
         var isDirty = false
+        /// Reading its next messages has failed.
+        var trouble: Trouble?
+    }
+
+    /// Messages that could not be read: nobody is told that they are subscribed to them before it is
+    /// time to try again.
+    struct Trouble {
+        let error: BrokerError
+        let retryAt: UInt64
+        let delay: UInt64
     }
 
     let id: ConsumerID
@@ -36,6 +46,29 @@ final class Consumer: Sendable {
             state.isWaiting = false
             return previous
         }
+    }
+
+    // MARK: Reading
+
+    /// Throws why its messages could not be read, until they may be tried again.
+    func checkReading() throws(BrokerError) {
+        guard let trouble = state.withLock({ $0.trouble }), MonotonicClock.now() < trouble.retryAt
+        else { return }
+        throw trouble.error
+    }
+
+    /// Its messages could not be read; each time in a row it takes twice as long to the next one.
+    func readingFailed(_ error: BrokerError, firstDelay: UInt64) {
+        state.withLock { state in
+            let delay = min(state.trouble.map { $0.delay * 2 } ?? firstDelay, Topic.longestDelay)
+            state.trouble = Trouble(
+                error: error, retryAt: MonotonicClock.now() + delay, delay: delay)
+        }
+    }
+
+    /// Messages were read.
+    func readingWorked() {
+        state.withLock { $0.trouble = nil }
     }
 
     /// The connection is gone; what was in flight is pending again.

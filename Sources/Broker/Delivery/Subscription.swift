@@ -44,8 +44,17 @@ public final class Subscription: Sendable {
     /// of them. Gives how many; fewer than `limit` mean that there are no more yet, or that `body`
     /// said stop.
     ///
-    /// Blocks on the disk. One thread at a time, `readDue` included.
+    /// Blocks on the disk. One thread at a time, `readDue` included. Damage that it meets closes the
+    /// topic, and so ends in time whoever reads it; what was shown before counts also when it throws.
     public func read(
+        upTo limit: Int, _ body: (borrowing StoredMessage) -> ReadStep
+    ) throws(LogError) -> Int {
+        let count = try noted { () throws(LogError) in try readPending(upTo: limit, body) }
+        if count > 0 { owner.readingWorked() } else if let end = topic.end { throw end }
+        return count
+    }
+
+    private func readPending(
         upTo limit: Int, _ body: (borrowing StoredMessage) -> ReadStep
     ) throws(LogError) -> Int {
         guard let log = topic.log else { throw .closed }
@@ -60,8 +69,17 @@ public final class Subscription: Sendable {
     }
 
     /// Shows what is due once more to `body`, with how often it was delivered before, and gives the
-    /// ids that were shown. Blocks on the disk; one thread at a time, `read` included.
+    /// ids that were shown. Blocks on the disk; one thread at a time, `read` included. Fails as that
+    /// does.
     public func readDue(
+        _ body: (borrowing StoredMessage, UInt64) -> ReadStep
+    ) throws(LogError) -> [MessageID] {
+        let ids = try noted { () throws(LogError) in try readAgain(body) }
+        if !ids.isEmpty { owner.readingWorked() }
+        return ids
+    }
+
+    private func readAgain(
         _ body: (borrowing StoredMessage, UInt64) -> ReadStep
     ) throws(LogError) -> [MessageID] {
         guard let log = topic.log else { throw .closed }
@@ -88,6 +106,25 @@ public final class Subscription: Sendable {
         return shown
     }
 
+    /// Has those who ask next hear of what keeps messages from being read.
+    private func noted<R>(_ body: () throws(LogError) -> R) throws(LogError) -> R {
+        do throws(LogError) {
+            return try body()
+        } catch {
+            switch error {
+            case .damaged: topic.found(damage: error)
+            case .unreadable:
+                owner.readingFailed(
+                    .unreadable(topic.name, "\(error)"),
+                    firstDelay: topic.shared.options.reopenDelay)
+            case .closed, .poisoned, .notWritten, .invalidMessage, .idsUsedUp, .overloaded,
+                .takenOver:
+                break
+            }
+            throw error
+        }
+    }
+
     // MARK: Delivering
 
     /// What may be delivered now.
@@ -96,11 +133,16 @@ public final class Subscription: Sendable {
         public let due: Int
         /// How many that were never delivered the window has room for.
         public let room: Int
+        /// How many are in flight.
+        public let inFlight: Int
     }
 
     /// What may be delivered now; nil if the subscription has ended.
     public var demand: Demand? {
-        owner.current(self) { Demand(due: $0.delivery.dueCount, room: $0.delivery.room) }
+        owner.current(self) {
+            Demand(
+                due: $0.delivery.dueCount, room: $0.delivery.room, inFlight: $0.delivery.inFlight)
+        }
     }
 
     /// Puts as many of `ids`, as `read` has shown them, in flight as the window has room for; gives

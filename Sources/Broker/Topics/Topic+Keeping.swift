@@ -6,6 +6,8 @@ internal import WAL
 extension Topic {
     /// How long a write of offsets.json that failed waits before it is tried again, at most.
     private static let longestPause: UInt64 = 2_000_000_000
+    /// How long it takes at most until something is opened or read once more.
+    static let longestDelay: UInt64 = 30_000_000_000
 
     // MARK: Positions
 
@@ -106,7 +108,7 @@ extension Topic {
                 if state.consumers.isEmpty { state.offsets = opened.offsets }
                 state.reopenDelay = shared.options.reopenDelay
             case (.failure(let error), .failed):
-                state.reopenDelay = min(state.reopenDelay * 2, 30_000_000_000)
+                state.reopenDelay = min(state.reopenDelay * 2, Topic.longestDelay)
                 state.phase = Topic.phase(after: error, old, state.reopenDelay)
             case (.success(let opened), _): try? opened.log.close()
             case (.failure, _): break
@@ -126,8 +128,8 @@ extension Topic {
         let log: Log? =
             switch phase {
             case .open(let log): log
-            case .failed(let log, _, _): log
-            case .closed, .stopped: nil
+            case .failed(let log, _, _), .closed(_, let log): log
+            case .stopped: nil
             }
         do throws(LogError) {
             try log?.close()

@@ -23,10 +23,11 @@ extension Topic {
             (state) throws(BrokerError) -> (Subscription, Subscription?) in
             switch state.phase {
             case .open, .failed(.some, _, _): break
-            case .closed(let error), .failed(nil, let error, _): throw error
+            case .closed(let error, _), .failed(nil, let error, _): throw error
             case .stopped: throw .stopping
             }
             let owner = try known(consumer, &state)
+            try owner.checkReading()
             let subscription = Subscription(self, owner, wake: wake, replaced: replaced)
             // Before the lock is given up: who has no connection may be forgotten.
             return (subscription, owner.attach(subscription))
@@ -61,6 +62,32 @@ extension Topic {
         let kept = state.consumers.filter { !$0.value.leavesNothing }
         state.consumers = kept
         state.listening.removeAll { kept[$0.id] == nil }
+    }
+
+    /// A durable message is not there any more. Nothing more is taken, as if that had been found when
+    /// the topic was opened: what is behind it could not be opened after a restart.
+    func found(damage: LogError) {
+        let isNews = state.withLock { state in
+            switch state.phase {
+            case .open(let log), .failed(.some(let log), _, _):
+                state.phase = .closed(.damaged(name, "\(damage)"), log)
+                state.damage = damage
+                state.news.append(.topicClosed(name, "\(damage)"))
+                return true
+            case .closed, .failed(nil, _, _), .stopped: return false
+            }
+        }
+        guard isNews else { return }
+        tellNews()
+        // For those who have everything there will be no more.
+        wakeSubscriptions()
+    }
+
+    /// Why whoever has all messages gets no more; nil if it may.
+    var end: LogError? {
+        state.withLock { state in
+            if case .closed = state.phase { state.damage ?? .closed } else { nil }
+        }
     }
 
     /// A subscription has ended.

@@ -9,8 +9,9 @@ public import WAL
 public final class Topic: Sendable {
     enum Phase {
         case open(Log)
-        /// For good: damaged.
-        case closed(BrokerError)
+        /// For good: damaged. If that was found while it served, with its log: what was taken is
+        /// answered, and consumers that are there get what can be read.
+        case closed(BrokerError, Log?)
         /// A log that took nothing more, or never opened; it may be tried again at a time. Its old
         /// log still shows what is durable.
         case failed(Log?, BrokerError, retryAt: UInt64)
@@ -36,6 +37,8 @@ public final class Topic: Sendable {
         /// Callers that wait until it has been opened again.
         var reopening: [@Sendable () -> Void]?
         var reopenDelay: UInt64
+        /// What it was found damaged by while it served.
+        var damage: LogError?
         /// What people are to be told once the lock is not held.
         var news: [BrokerEvent] = []
     }
@@ -63,7 +66,7 @@ public final class Topic: Sendable {
     }
 
     static func phase(after error: BrokerError, _ log: Log?, _ delay: UInt64) -> Phase {
-        if case .damaged = error { return .closed(error) }
+        if case .damaged = error { return .closed(error, log) }
         return .failed(log, error, retryAt: MonotonicClock.now() + delay)
     }
 
@@ -75,8 +78,8 @@ public final class Topic: Sendable {
         state.withLock { state in
             switch state.phase {
             case .open(let log): log
-            case .failed(let log, _, _): log
-            case .closed, .stopped: nil
+            case .failed(let log, _, _), .closed(_, let log): log
+            case .stopped: nil
             }
         }
     }
@@ -147,7 +150,7 @@ public final class Topic: Sendable {
     private func outcome(_ phase: Phase) -> PublishOutcome {
         switch phase {
         case .open, .stopped: .refused(.stopping)
-        case .closed(let error): .refused(error)
+        case .closed(let error, _): .refused(error)
         case .failed(_, let error, let retryAt):
             MonotonicClock.now() >= retryAt ? .needsReopen : .refused(error)
         }
@@ -176,7 +179,7 @@ public final class Topic: Sendable {
     }
 
     /// Whoever hears of it may ask the topic, or wait for the terminal that it writes to.
-    private func tellNews() {
+    func tellNews() {
         let news = state.withLock { state in
             defer { state.news = [] }
             return state.news

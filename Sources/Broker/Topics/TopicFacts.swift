@@ -10,7 +10,7 @@ public struct TopicFacts: Hashable, Sendable {
         case open
         /// Takes nothing until it has been opened again; what is durable is delivered.
         case failed
-        /// Damaged.
+        /// Damaged: takes nothing.
         case damaged
         /// Could not be opened.
         case unavailable
@@ -105,7 +105,7 @@ extension Topic {
         case .open(let log): (.open, log, nil)
         case .failed(let old?, let error, _): (.failed, old, "\(error)")
         case .failed(nil, let error, _): (.unavailable, nil, "\(error)")
-        case .closed(let error): (.damaged, nil, "\(error)")
+        case .closed(let error, let log): (.damaged, log, "\(error)")
         case .stopped: (.unavailable, nil, "stopped")
         }
     }

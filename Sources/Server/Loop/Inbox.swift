@@ -15,7 +15,7 @@ final class Inbox: PublishReceiver {
         /// There may be something to deliver to the subscription of this generation.
         case wake(generation: UInt64)
         case replaced(generation: UInt64)
-        case read(generation: UInt64, Result<DeliveryChunk, LogError>)
+        case read(generation: UInt64, Feed.Reading)
     }
 
     private struct State {

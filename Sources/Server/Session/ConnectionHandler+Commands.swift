@@ -193,7 +193,7 @@ extension ConnectionHandler {
             wake: { inbox.post(tag, .wake(generation: generation)) },
             replaced: { inbox.post(tag, .replaced(generation: generation)) })
         // A new SUB replaces the one before, also if that is of the same consumer.
-        feed?.end()
+        feed?.close()
         feed = Feed(
             subscription, generation: generation, tag: tag, hasOptions: hasSaidHello, loop,
             context.channel.allocator)
@@ -244,7 +244,7 @@ extension ConnectionHandler {
         case .wake(let generation):
             guard let feed, feed.generation == generation else { return }
             feed.woken()
-            if case .failure(let error) = feed.readFresh() { readingFailed(error) }
+            feed.readFresh(hasRoom: isWritable)
         case .replaced(let generation):
             guard let feed, feed.generation == generation else { return }
             service.logger.info(
@@ -252,10 +252,7 @@ extension ConnectionHandler {
                 metadata: metadata("consumer", feed.subscription.consumer.text))
         case .read(let generation, let result):
             guard let feed, feed.generation == generation else { return }
-            switch result {
-            case .success(let chunk): feed.receive(chunk)
-            case .failure(let error): readingFailed(error)
-            }
+            feed.receive(result)
         }
     }
 
@@ -272,11 +269,21 @@ extension ConnectionHandler {
         answers.settle(ticket: ticket, text)
     }
 
-    /// There is no answer to put this into: the connection ends, and the consumer may come again.
-    private func readingFailed(_ error: LogError) {
-        guard case .open = phase else { return }
-        service.logger.error("reading failed", metadata: metadata("error", "\(error)"))
+    /// Ends the connection if its consumer has got all that can be read, and there is more. There is
+    /// no answer to put that into: the next SUB is told why. False if it goes on.
+    func endIfUnreadable() -> Bool {
+        guard case .open = phase, let feed, let error = feed.end else { return false }
+        var about = metadata("consumer", feed.subscription.consumer.text)
+        about["topic"] = "\(feed.subscription.topic.text)"
+        about["error"] = "\(error)"
+        // What is wrong with the topic was told when it was found.
+        switch error {
+        case .damaged, .closed:
+            service.logger.info("a subscription has ended: its topic is closed", metadata: about)
+        default: service.logger.error("reading failed", metadata: about)
+        }
         finish()
+        return true
     }
 }
 
@@ -287,7 +294,8 @@ extension BrokerError {
         case .invalidName, .invalidMessage: .invalid
         case .damaged: .damaged
         case .busy: .busy
-        case .unavailable, .notWritten, .failed, .stopping, .notInFlight, .detached: other
+        case .unavailable, .unreadable, .notWritten, .failed, .stopping, .notInFlight, .detached:
+            other
         }
     }
 }

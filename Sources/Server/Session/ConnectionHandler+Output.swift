@@ -8,6 +8,7 @@ extension ConnectionHandler {
     func flush() {
         while true {
             writeReady()
+            if endIfUnreadable() { continue }
             guard case .answers? = stall, !answers.isFull, context != nil, isWritable
             else { return }
             resume(nil)

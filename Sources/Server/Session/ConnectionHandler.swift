@@ -125,7 +125,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if case .closed = phase { return }
         if case .open = phase, !hasEnded { noteEnd() }
         phase = .closed
-        feed?.end()
+        feed?.close()
         feed = nil
         target = nil
         direct = nil
@@ -287,7 +287,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         phase = .finishing
         answers.addClosing()
         unfinished.clear()
-        feed?.end()
+        feed?.close()
         feed = nil
     }
 }

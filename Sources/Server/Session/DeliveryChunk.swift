@@ -24,6 +24,8 @@ struct DeliveryChunk: Sendable {
         buffer.writerIndex >= DeliveryChunk.bytes || ids.count >= DeliveryChunk.messages
     }
 
+    var byteCount: Int { buffer.readableBytes }
+
     /// Adds one delivery; `attempt` is nil before HELLO: no options then.
     mutating func add(
         _ message: borrowing StoredMessage, topic: [UInt8], attempt: UInt64?, line: inout [UInt8]

@@ -23,6 +23,17 @@ final class Feed {
     private var isReading = false
     /// All that is durable was read, and a wake-up was asked for.
     private var isWaiting = false
+    /// Why nothing more can be read, and whether that was something due once more.
+    private var failure: (error: LogError, isDue: Bool)?
+    /// Since then something in flight has timed out.
+    private var hasTimedOut = false
+
+    /// What came of reading.
+    enum Reading: Sendable {
+        case read(DeliveryChunk)
+        /// Not a message could be read; `isDue` tells which kind.
+        case failed(LogError, isDue: Bool)
+    }
 
     /// What reading needs, on any thread.
     struct Source: Sendable {
@@ -31,28 +42,33 @@ final class Feed {
         let hasOptions: Bool
         let allocator: ByteBufferAllocator
 
-        /// The next deliveries: what is due once more goes first. Blocks on the disk.
-        func read() -> Result<DeliveryChunk, LogError> {
+        /// The next deliveries: what is due once more goes first. Blocks on the disk. What could be
+        /// read before something that could not goes first, too: the next call meets that again.
+        func read() -> Reading {
             var chunk = DeliveryChunk(allocator)
-            var line: [UInt8] = []
             do throws(LogError) {
-                _ = try subscription.readDue { message, attempts in
-                    chunk.add(
-                        message, topic: topic, attempt: hasOptions ? attempts + 1 : nil,
-                        line: &line)
-                    return chunk.isFull ? .stop : .next
-                }
-                if !chunk.ids.isEmpty {
-                    chunk.isDue = true
-                    return .success(chunk)
-                }
-                let count = try subscription.read(upTo: DeliveryChunk.messages) { message in
-                    chunk.add(message, topic: topic, attempt: hasOptions ? 1 : nil, line: &line)
-                    return chunk.isFull ? .stop : .next
-                }
-                chunk.isLast = count < DeliveryChunk.messages && !chunk.isFull
-                return .success(chunk)
-            } catch { return .failure(error) }
+                try fill(&chunk)
+            } catch {
+                if chunk.ids.isEmpty { return .failed(error, isDue: chunk.isDue) }
+            }
+            return .read(chunk)
+        }
+
+        private func fill(_ chunk: inout DeliveryChunk) throws(LogError) {
+            var line: [UInt8] = []
+            chunk.isDue = true
+            _ = try subscription.readDue { message, attempts in
+                chunk.add(
+                    message, topic: topic, attempt: hasOptions ? attempts + 1 : nil, line: &line)
+                return chunk.isFull ? .stop : .next
+            }
+            guard chunk.ids.isEmpty else { return }
+            chunk.isDue = false
+            let count = try subscription.read(upTo: DeliveryChunk.messages) { message in
+                chunk.add(message, topic: topic, attempt: hasOptions ? 1 : nil, line: &line)
+                return chunk.isFull ? .stop : .next
+            }
+            chunk.isLast = count < DeliveryChunk.messages && !chunk.isFull
         }
     }
 
@@ -73,11 +89,32 @@ final class Feed {
     func start() { isStarted = true }
 
     /// There is more than before.
-    func woken() { isWaiting = false }
+    func woken() {
+        isWaiting = false
+        // Nothing is waited for then: it is a message's time that is over.
+        if failure != nil { hasTimedOut = true }
+    }
 
-    /// A chunk has come.
-    func receive(_ chunk: DeliveryChunk) {
+    /// A reader's thread has read.
+    func receive(_ reading: Reading) {
         isReading = false
+        switch reading {
+        case .read(let chunk): receive(chunk)
+        case .failed(let error, let isDue): failure = (error, isDue)
+        }
+    }
+
+    /// Why the subscription is to be ended: what comes next cannot be read, and all before it was
+    /// delivered and acknowledged, or not within its time. Ended sooner, it would lose the
+    /// acknowledgements that are on their way.
+    var end: LogError? {
+        guard let failure, let demand = subscription.demand else { return nil }
+        if hasTimedOut { return failure.error }
+        guard demand.inFlight == 0 else { return nil }
+        return failure.isDue || (demand.due == 0 && ahead.isEmpty) ? failure.error : nil
+    }
+
+    private func receive(_ chunk: DeliveryChunk) {
         if chunk.ids.isEmpty {
             settle(isLast: true)
             return
@@ -123,15 +160,16 @@ final class Feed {
                 delivered = 0
             }
         }
-        readAhead()
+        // A client that does not read has enough in the channel's buffer.
+        if hasRoom() { readAhead() }
     }
 
     /// Has a reader's thread read what comes next, if there is room for it.
     private func readAhead() {
         guard !isReading, let demand = subscription.demand else { return }
         if demand.due > 0 {
-            guard ahead.first?.isDue != true else { return }
-        } else if isWaiting || ahead.count > 1 {
+            guard ahead.first?.isDue != true, failure?.isDue != true else { return }
+        } else if isWaiting || failure != nil || !hasRoomAhead {
             return
         }
         isReading = true
@@ -142,21 +180,22 @@ final class Feed {
         }
     }
 
-    /// Reads on the loop what a commit has just made durable, for a consumer that had everything
-    /// before: it is in the page cache. Nothing is read where something else is under way.
-    func readFresh() -> Result<Void, LogError> {
-        guard isStarted, !isReading, !isWaiting, ahead.isEmpty,
-            let demand = subscription.demand, demand.due == 0, demand.room > 0
-        else { return .success(()) }
-        switch source.read() {
-        case .success(let chunk):
-            receive(chunk)
-            return .success(())
-        case .failure(let error): return .failure(error)
-        }
+    /// Two small chunks at most, or a large one: a message may have megabytes.
+    private var hasRoomAhead: Bool {
+        guard let first = ahead.first else { return true }
+        return ahead.count == 1 && first.byteCount < DeliveryChunk.bytes
     }
 
-    func end() {
+    /// Reads on the loop what a commit has just made durable, for a consumer that had everything
+    /// before: it is in the page cache. Nothing is read where something else is under way.
+    func readFresh(hasRoom: Bool) {
+        guard hasRoom, isStarted, !isReading, !isWaiting, ahead.isEmpty, failure == nil,
+            let demand = subscription.demand, demand.due == 0, demand.room > 0
+        else { return }
+        receive(source.read())
+    }
+
+    func close() {
         subscription.end()
         ahead = []
     }

@@ -41,7 +41,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
         case .overloaded(let bytes): "\(bytes) bytes wait for the disk already; try again later"
         case .unreadable(let error): "\(error)"
         case .damaged(let segment, let offset):
-            "\(segment) is damaged at offset \(offset); run toymq-fsck on it"
+            "\(segment) is damaged at offset \(offset): a durable message is not there any more; "
+                + "run `toymq-fsck \(segment.removingLastComponent())`"
         case .takenOver(let path):
             "\(path) was changed by another process while it was idle, or is not there any more; "
                 + "close the log and open it again where it is"
