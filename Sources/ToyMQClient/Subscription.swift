@@ -28,6 +28,11 @@ public struct Subscription: AsyncSequence, Sendable {
     /// is not needed before the loop: an error behind it says that there was a subscription.
     public func waitUntilAccepted() async throws(ClientError) { try await core.accepted() }
 
+    /// Why nothing can come just now: the connection is gone, or the broker has not accepted the
+    /// subscription on the one that was made since; the reason that was heard last. Nil while there
+    /// is a subscription: then no message means that there is none.
+    public var interruption: String? { core.interruption }
+
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for
     /// the broker to take them, and ends the connection. What is not acknowledged comes again to the
     /// consumer's next subscription. May be called more than once, and after the client was closed.
@@ -97,6 +102,8 @@ final class SubscriptionCore: Sendable {
     func next() async throws(ClientError) -> Delivery? {
         try await queue.next { execute { self.open?.readAgain() } }
     }
+
+    var interruption: String? { queue.interruption }
 
     func accepted() async throws(ClientError) { try await queue.accepted.value() }
 

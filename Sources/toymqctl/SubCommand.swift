@@ -20,9 +20,10 @@ struct SubCommand: ParsableCommand {
             This takes over from another connection of the same consumer, and a topic that does not \
             exist is made.
 
-            Exit codes: 0 stopped as asked; 1 --count was not reached, the broker went away for good, \
-            standard output takes nothing more, or messages that were printed may come again, since \
-            the broker has not confirmed their acknowledgements; 2 no subscription; 64 usage.
+            Exit codes: 0 stopped as asked; 1 --count was not reached, the broker went away for good or \
+            was not there when --timeout was over, the topic was found damaged, standard output takes \
+            nothing more, or messages that were printed may come again, since the broker has not \
+            confirmed their acknowledgements; 2 no subscription; 64 usage.
             """)
 
     @OptionGroup var remote: RemoteOptions
@@ -105,6 +106,10 @@ struct SubCommand: ParsableCommand {
             received += 1
             if !StandardStream.output.isTerminal { counter.show(received) }
             if !noAck { acknowledger.acknowledge(delivery) }
+        }
+        if received < count ?? .max, let reason = subscription.interruption {
+            voice.say("--timeout is over, and there is no subscription just now: \(reason)")
+            return .incomplete
         }
         return received < count ?? 0 ? .incomplete : .done
     }

@@ -72,6 +72,29 @@ struct HonestExitTests {
         #expect(result.exit == 1, "\(result.error)")
     }
 
+    /// More attempts than `--timeout` has time for.
+    @Test func aBrokerThatIsGoneWhenTheTimeIsOverIsNotOneWithoutMessages() throws {
+        for output in ["", "a\n"] {
+            let broker = try FakeBroker { peer, number in
+                guard number == 0 else { return }
+                peer.greet()
+                peer.read(until: "SUB t c\n")
+                peer.say("OK 0\n")
+                guard !output.isEmpty else { return }
+                peer.say("MSG t 0 1\na\n")
+                peer.read(until: "ACK c 0\n")
+                peer.say("OK 0\n")
+            }
+            let result = try FinishedProcess(
+                [
+                    builtProgram("toymqctl"), "sub", "t", "--consumer", "c", "--addr",
+                    "127.0.0.1:\(broker.port)", "--attempts", "1000", "--timeout", "0.5",
+                ])
+            #expect(result.output == output && result.exit == 1, "\(result.error)")
+            #expect(result.error.contains("there is no subscription just now: "))
+        }
+    }
+
     @Test func acknowledgementsThatWereNotTakenAreNotSuccess() throws {
         let broker = try FakeBroker { peer, number in
             guard number == 0 else { return }

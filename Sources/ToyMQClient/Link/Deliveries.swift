@@ -90,6 +90,7 @@ final class Deliveries: LinkUser {
         switch (awaited.popFirst(), reply) {
         case (.subscribed?, .ok):
             queue.accepted.complete(.success(()))
+            queue.resumed()
             isSubscribed = true
             wasSubscribed = true
             link.served()
@@ -120,12 +121,14 @@ final class Deliveries: LinkUser {
     func lost(reason: String) {
         isSubscribed = false
         arrived = []
-        let settlings = queue.disconnect()
+        let settlings = queue.disconnect(reason)
         for settling in settlings { settling.promise?.complete(.success(.notInFlight)) }
         while let next = awaited.popFirst() {
             if case .settled(let promise) = next { promise?.complete(.success(.notInFlight)) }
         }
     }
+
+    func retrying(_ error: ClientError) { queue.interrupted("\(error)") }
 
     var needsConnection: Bool { true }
 

@@ -29,6 +29,8 @@ final class DeliveryQueue: Sendable {
         var isScheduled = false
         /// The connection does not read any more.
         var isPaused = false
+        /// Why the broker has accepted no subscription on the present connection, or there is none.
+        var interruption: String? = "the broker has not accepted it yet"
     }
 
     /// Complete when the broker has accepted the subscription, or never will.
@@ -163,15 +165,25 @@ final class DeliveryQueue: Sendable {
     }
 
     /// The connection has ended: what it has delivered and nobody has seen comes again.
-    func disconnect() -> [Settling] {
+    func disconnect(_ reason: String) -> [Settling] {
         state.withLockedValue { state in
             state.connection += 1
+            state.interruption = reason
             state.deliveries = []
             state.bytes = 0
             defer { state.settlings = [] }
             return state.settlings
         }
     }
+
+    /// The broker has accepted it.
+    func resumed() { state.withLockedValue { $0.interruption = nil } }
+
+    /// It has no connection, for this reason.
+    func interrupted(_ reason: String) { state.withLockedValue { $0.interruption = reason } }
+
+    /// Why nothing can come just now; nil if it can.
+    var interruption: String? { state.withLockedValue { $0.interruption } }
 
     /// The number that deliveries of the present connection carry.
     var connection: UInt64 { state.withLockedValue { $0.connection } }

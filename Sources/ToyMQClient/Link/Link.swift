@@ -16,6 +16,8 @@ protocol LinkUser: AnyObject {
     func lost(reason: String)
     /// There is something to be said, or to wait for.
     var needsConnection: Bool { get }
+    /// An attempt has come to nothing, and another one follows.
+    func retrying(_ error: ClientError)
     /// No connection comes about, and no more are tried until `Link.wake`.
     func failed(_ error: ClientError)
 }
@@ -190,6 +192,7 @@ final class Link: ConnectionUser {
             user?.failed(error)
             return
         }
+        user?.retrying(error)
         pause()
     }
 

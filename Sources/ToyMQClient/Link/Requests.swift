@@ -113,6 +113,8 @@ final class Requests: LinkUser {
         release()
     }
 
+    func retrying(_ error: ClientError) {}
+
     var needsConnection: Bool { !unsent.isEmpty }
 
     func failed(_ error: ClientError) { abandon(error, "\(error)") }
