@@ -67,6 +67,32 @@ import WALTestSupport
         #expect(try fixture.reopenedAfterPowerLoss().texts() == ["durable", "next"])
     }
 
+    /// Closes a log that failed on a disk that lets nothing be mended.
+    private func closeInTrouble(_ log: Log, _ fixture: LogFixture) throws {
+        fixture.disk.follow { $0.operation == .truncate ? .fail(.ioError) : nil }
+        try log.close()
+        fixture.disk.follow(nil)
+    }
+
+    @Test func closedInAnOrderlyWayItKeepsNothingThatWasRefused() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        try log.append(TestMessage("durable"))
+        let end = fixture.bytes().count
+        fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
+        #expect(throws: LogError.self) { try log.append(TestMessage("refused")) }
+        fixture.disk.follow(nil)
+        #expect(fixture.bytes().count > end, "the cache shows a whole frame")
+        try log.close()
+        #expect(fixture.bytes().count == end)
+        #expect(fixture.disk.descriptors == 0)
+        // Another process, which knows nothing of the failure.
+        let other = try Log.open(directory, host: .on(fixture.disk))
+        #expect(try other.texts() == ["durable"])
+        try other.close()
+        #expect(try fixture.reopenedAfterPowerLoss().texts() == ["durable"])
+    }
+
     @Test func reopenedInTheSameProcessTheFileIsFirstCutToItsLastDurableByte() throws {
         let fixture = LogFixture()
         var log = try fixture.open()
@@ -76,7 +102,7 @@ import WALTestSupport
         #expect(throws: LogError.self) { try log.append(TestMessage("in the cache only")) }
         fixture.disk.follow(nil)
         #expect(fixture.bytes().count > end, "the cache shows a whole frame")
-        try log.close()
+        try closeInTrouble(log, fixture)
         fixture.disk.startTrace()
         log = try fixture.open()
         let writes = fixture.disk.trace.filter(\.isWrite).prefix(2)
@@ -100,7 +126,7 @@ import WALTestSupport
         fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
         #expect(throws: LogError.self) { try log.append(TestMessage("failed")) }
         fixture.disk.follow(nil)
-        try log.close()
+        try closeInTrouble(log, fixture)
         let other = try Log.open(directory, host: .on(fixture.disk))
         var acknowledged = try other.texts()
         for text in ["acknowledged", "acknowledged too"] {
@@ -121,7 +147,7 @@ import WALTestSupport
         fixture.disk.follow { $0.operation == .sync ? .fail(.ioError) : nil }
         #expect(throws: LogError.self) { try log.append(TestMessage("failed")) }
         fixture.disk.follow(nil)
-        try log.close()
+        try closeInTrouble(log, fixture)
         var segment = SegmentBuilder()
         segment.add([TestMessage("another"), TestMessage("log")])
         segment.addMark()
@@ -149,8 +175,11 @@ import WALTestSupport
             return
         }
         #expect(failure == waiting.error, "closing did not make the log durable, and says so")
-        let calls = fixture.disk.trace.drop { $0.operation != .sync }.dropFirst()
-        #expect(calls.filter(\.isWrite).isEmpty, "\(Array(calls))")
+        let calls = fixture.disk.trace.drop { $0.operation != .sync }
+        let failed = try #require(calls.first).handle
+        let writes = calls.dropFirst().filter(\.isWrite)
+        #expect(writes.allSatisfy { $0.handle != failed }, "\(Array(calls))")
+        #expect(writes.map(\.operation) == [.truncate, .sync], "what was refused is cut off")
         #expect(fixture.disk.descriptors == 0)
         #expect(try fixture.open().texts() == [])
     }

@@ -1,3 +1,4 @@
+internal import SystemPackage
 internal import Threads
 
 /// Where logs and the files beside them are kept. A program uses `.local`; the tests of this
@@ -11,6 +12,21 @@ public struct Storage: Sendable {
 
     /// The file systems of this machine.
     public static let local = Storage(PosixDisk())
+
+    /// A log that failed in this process: what the cache shows behind its durable end proves
+    /// nothing, so the file is cut there before anybody looks at it. Through a descriptor of its own:
+    /// nothing is tried again on the one that failed. Whoever calls it has the directory's lock.
+    func cutFailedEnd(in directory: FilePath) throws(DiskError) {
+        guard !failedEnds.isEmpty else { return }
+        let path = SegmentName.active.path(in: directory)
+        guard let status = try disk.status(path) else { return }
+        if let end = failedEnds.end(of: status) {
+            let file = try disk.open(path, .readWrite)
+            defer { file.close() }
+            try TailCut.cut(file, to: end)
+        }
+        failedEnds.forget(status)
+    }
 }
 
 /// The durable end of active segments whose log failed in this process. Their pages may be marked

@@ -154,6 +154,7 @@ extension LogCore {
             }
         }
         if let failure {
+            cutRefused(failure)
             release(&writer)
             throw failure
         }
@@ -222,5 +223,14 @@ extension LogCore {
         while let waiting = rest.popFirst() { waiting.tell() }
         for wake in watchers { wake() }
         for wake in space { wake() }
+        if case .poisoned(let cause) = state.withLock(\.phase) { cutRefused(.poisoned(cause)) }
     }
 }
+    /// What a failed commit has left in the file was refused, and the next process would take it for
+    /// messages. So it goes as it does when this process opens the log again. If it cannot, it stays:
+    /// after a kill it would, too.
+    private func cutRefused(_ failure: LogError) {
+        guard case .poisoned = failure else { return }
+        try? host.storage.cutFailedEnd(in: directory)
+    }
+

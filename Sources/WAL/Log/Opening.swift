@@ -124,7 +124,7 @@ struct Opening {
     private func openLocked(_ lock: any DiskLock) throws(OpenError) -> (LogCore, RecoveryReport) {
         let builder = IndexBuilder(key)
         do {
-            try cutFailedEnd()
+            try host.storage.cutFailedEnd(in: directory)
             let listing = SegmentListing(try disk.list(directory))
             var examiner = LogExaminer(
                 disk: disk, directory: directory, knownDurable: options.knownDurable?.rawValue,
@@ -138,21 +138,6 @@ struct Opening {
         } catch let error as DiskError {
             throw .io(error)
         } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
-    }
-
-    /// A log that failed in this process: what the cache shows behind its durable end proves
-    /// nothing, so the file is cut there before it is looked at.
-    private func cutFailedEnd() throws(DiskError) {
-        let failedEnds = host.storage.failedEnds
-        guard !failedEnds.isEmpty else { return }
-        let path = SegmentName.active.path(in: directory)
-        guard let status = try disk.status(path) else { return }
-        if let end = failedEnds.end(of: status) {
-            let file = try disk.open(path, .readWrite)
-            defer { file.close() }
-            try TailCut.cut(file, to: end)
-        }
-        failedEnds.forget(status)
     }
 
     private func refuse(_ found: Examination) throws(OpenError) {
