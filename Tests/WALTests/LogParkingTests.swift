@@ -60,6 +60,57 @@ import WALTestSupport
         #expect(disk.descriptors == 0)
     }
 
+    @Test func manyLogsAreClosedByMoreThreadsThanThereAreDescriptorsFor() throws {
+        let disk = MemoryDisk()
+        let host = LogHost.on(disk) { $0.openLogs = 8 }
+        let logs = try logs(200, on: host)
+        for log in logs { try log.append(TestMessage("x")) }
+        disk.descriptorLimit = disk.descriptors + 3
+        let next = Observed(0)
+        let failures = Observed<[String]>([])
+        let threads = (0..<16).map { _ in
+            OwnedThread {
+                while true {
+                    var number = 0
+                    next.update {
+                        number = $0
+                        $0 += 1
+                    }
+                    guard number < logs.count else { return }
+                    do { try logs[number].close() } catch {
+                        failures.update { $0.append("\(error)") }
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(failures.value == [])
+        #expect(disk.descriptors == 0)
+        for number in 0..<200 {
+            let found = try disk.afterPowerLoss().examine(directory(number))
+            #expect(found.durableBelow == 1, "closing writes and forces the mark")
+        }
+        host.shutdown()
+    }
+
+    @Test func aParkedLogThatHasItsMarkOnTheDiskIsClosedWithoutDescriptors() throws {
+        let disk = MemoryDisk()
+        var logs = try logs(2, on: LogHost.on(disk))
+        for log in logs { try log.append(TestMessage("x")) }
+        for log in logs { try log.close() }
+        let host = LogHost.on(disk) { $0.openLogs = 1 }
+        logs = try self.logs(2, on: host)
+        let descriptors = disk.descriptors
+        disk.descriptorLimit = descriptors
+        disk.startTrace()
+        try logs[0].close()
+        #expect(disk.trace.isEmpty, "\(disk.trace)")
+        disk.descriptorLimit = .max
+        try logs[1].close()
+        #expect(disk.descriptors == 0)
+        host.shutdown()
+    }
+
     @Test func manyThreadsAppendToManyLogsWithFewDescriptors() throws {
         let disk = MemoryDisk()
         let host = LogHost.on(disk, threads: 2) { $0.openLogs = 4 }

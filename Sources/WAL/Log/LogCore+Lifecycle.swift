@@ -160,9 +160,7 @@ extension LogCore {
         }
         let result: Result<Void, LogError>
         do {
-            // For a moment only: were others parked for it, those would have to be unparked for
-            // their own closing, and closing many logs would take as long as their square.
-            _ = try unpark(&writer)
+            try unparkToClose(&writer)
             let (id, timestamp) = state.withLock { ($0.nextID, $0.lastTimestamp) }
             if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
             try writer.finish()
@@ -177,7 +175,26 @@ extension LogCore {
             }
         }
         release(&writer)
+        host.closingGate.leave()
         try result.get()
+    }
+
+    /// Takes a turn to close, and the descriptors of a parked log if there is anything to write.
+    /// For a moment only: were others parked for it, those would have to be unparked for their own
+    /// closing, and closing many logs would take as long as their square.
+    private func unparkToClose(_ writer: inout SegmentWriter) throws(SegmentWriter.Failure) {
+        while true {
+            let isAlone = host.closingGate.enter()
+            if writer.isFinished { return }
+            do {
+                _ = try unpark(&writer)
+                return
+            } catch {
+                guard case .notWritten(let cause) = error, cause.isOutOfDescriptors, !isAlone
+                else { throw error }
+                host.closingGate.leave(foundNone: true)
+            }
+        }
     }
 
     /// Waits until nothing is staged and everybody has been told, and takes the writer, for good.
@@ -206,7 +223,16 @@ extension LogCore {
         // Whoever met the failure may still have the writer, and puts it back.
         var writer = state.wait { $0.isTelling || $0.isDropping ? nil : $0.writer.take() }
         host.registry.withLock { $0.remove(self) }
+        if case .poisoned(let cause) = state.withLock(\.phase) { cutRefused(.poisoned(cause)) }
         release(&writer)
+    }
+
+    /// What a failed commit has left in the file was refused, and the next process would take it for
+    /// messages. So it goes as it does when this process opens the log again. If it cannot, it stays:
+    /// after a kill it would, too.
+    private func cutRefused(_ failure: LogError) {
+        guard case .poisoned = failure else { return }
+        try? host.storage.cutFailedEnd(in: directory)
     }
 
     private func release(_ writer: inout SegmentWriter) {
@@ -223,14 +249,5 @@ extension LogCore {
         while let waiting = rest.popFirst() { waiting.tell() }
         for wake in watchers { wake() }
         for wake in space { wake() }
-        if case .poisoned(let cause) = state.withLock(\.phase) { cutRefused(.poisoned(cause)) }
     }
 }
-    /// What a failed commit has left in the file was refused, and the next process would take it for
-    /// messages. So it goes as it does when this process opens the log again. If it cannot, it stays:
-    /// after a kill it would, too.
-    private func cutRefused(_ failure: LogError) {
-        guard case .poisoned = failure else { return }
-        try? host.storage.cutFailedEnd(in: directory)
-    }
-

@@ -38,6 +38,7 @@ public final class LogHost: Sendable {
     public let options: Options
     let queue = Monitor(CommitSchedule())
     let registry = Monitor(LogRegistry())
+    let closingGate = ClosingGate()
     private let threads: [OwnedThread]
 
     var disk: any Disk { storage.disk }

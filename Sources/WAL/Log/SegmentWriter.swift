@@ -103,6 +103,9 @@ struct SegmentWriter: Sendable {
         endsInMark = true
     }
 
+    /// Closing has nothing to write, nor to force.
+    var isFinished: Bool { needsSegment || endsInMark && zeroedTo <= durableEnd }
+
     /// Cuts the file to its last frame and forces it, for a clean close. Whoever closes ten
     /// thousand logs is not to wait for those that have nothing unforced.
     mutating func finish() throws(Failure) {
