@@ -55,7 +55,9 @@ public struct CommandParser: Hashable, Sendable {
         case .tooLong:
             searched = 0
             return .outOfStep(
-                Refusal(.invalid, "a line has more than \(WireLimits.lineBytes) bytes"))
+                takesOnlyHello
+                    ? CommandParser.helloFirst
+                    : Refusal(.invalid, "a line has more than \(WireLimits.lineBytes) bytes"))
         case .line(let content, let next):
             searched = 0
             let step = line(bytes, content, next)
@@ -65,16 +67,18 @@ public struct CommandParser: Hashable, Sendable {
         }
     }
 
+    /// To whoever has not shown a token, whatever they have said: it tells the version, too.
+    private static let helloFirst = Refusal(
+        .authentication, "say HELLO \(WireVersion.current) AUTH <token> first")
+
     private func line(_ bytes: Span<UInt8>, _ content: Range<Int>, _ next: Int) -> Step {
         var fields = Fields(bytes, content.lowerBound, content.upperBound)
         let verb = fields.next()
         if takesOnlyHello {
-            let refusal = Refusal(.authentication, "say HELLO 2 AUTH <token> first")
-            guard let verb, bytes.holds("HELLO", at: verb) else { return .outOfStep(refusal) }
-            let step = CommandParser.hello(bytes, fields, next)
-            // Nor is a HELLO that is not understood waited behind.
-            if case .refused = step { return .outOfStep(refusal) }
-            return step
+            guard let verb, bytes.holds("HELLO", at: verb),
+                case .command(let hello, let count) = CommandParser.hello(bytes, fields, next)
+            else { return .outOfStep(CommandParser.helloFirst) }
+            return .command(hello, bytes: count)
         }
         guard let verb else { return .refused(Refusal(.invalid, "an empty line"), bytes: next) }
         let result: Result<Command, Refusal>
