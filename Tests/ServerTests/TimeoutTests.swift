@@ -39,6 +39,19 @@ struct TimeoutTests {
         #expect(local.stop())
     }
 
+    @Test("whose subscription another connection has taken over is idle")
+    func detachedIsIdle() throws {
+        let (_, local) = try server { $0.idleTimeout = TimeoutTests.timeout }
+        let first = try local.client()
+        #expect(try first.command("SUB t c") == "OK 0")
+        let second = try local.client()
+        #expect(try second.command("SUB t c") == "OK 0")
+        #expect(try first.isClosed())
+        #expect(try local.client().publish("t", "x") == "OK 0")
+        #expect(try second.message().payload == "x")
+        #expect(local.stop())
+    }
+
     @Test("a half-sent command is not closed before the time is over since its last byte")
     func halfACommandIsNotEarly() throws {
         let (_, local) = try server { $0.frameTimeout = TimeoutTests.timeout }

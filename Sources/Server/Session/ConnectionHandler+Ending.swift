@@ -134,7 +134,8 @@ extension ConnectionHandler {
         guard mayRead, answers.isEmpty else { return silence.excuse() }
         let client = Silence.Standing(
             isNew: isFirstCommand, isWithinCommand: !unfinished.isEmpty,
-            isSubscribed: feed != nil)
+            // One that another connection has taken over gets nothing any more.
+            isSubscribed: feed?.subscription.demand != nil)
         if let text = silence.look(now, client, service.options) { timeOut(text) }
     }
 
