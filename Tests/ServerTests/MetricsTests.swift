@@ -15,6 +15,21 @@ struct MetricsTests {
         return text
     }
 
+    @Test("a target may be a whole address; what is not asked for with GET or HEAD is refused")
+    func requests() throws {
+        let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])
+        // A proxy asks with the whole address.
+        for path in ["http://x/healthz", "http://x:1/healthz?a=b", "/healthz?a=b"] {
+            #expect(try broker.get(path).hasPrefix("HTTP/1.1 200"))
+        }
+        #expect(try broker.get("http://x").hasPrefix("HTTP/1.1 404"))
+        let refusal = try broker.ask("DELETE /metrics HTTP/1.1\r\nconnection: close\r\n\r\n")
+        #expect(refusal.hasPrefix("HTTP/1.1 405") && refusal.contains("\nallow: GET, HEAD\r"))
+        // The answer is over when the connection is, whatever the client would like.
+        let old = try broker.ask("GET /healthz HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+        #expect(old.hasPrefix("HTTP/1.0 200") && old.contains("\nconnection: close\r"))
+    }
+
     @Test("metrics, health and readiness are served")
     func served() throws {
         let broker = try BrokerProcess(try DataFolder(), ["--metrics-addr", "127.0.0.1:0"])

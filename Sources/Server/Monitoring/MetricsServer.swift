@@ -126,7 +126,7 @@ private final class MetricsHandler: ChannelInboundHandler {
         guard head.method == .GET || head.method == .HEAD else {
             return respond(context, head, .methodNotAllowed, "GET only\n")
         }
-        switch head.uri.split(separator: "?").first.map(String.init) ?? "" {
+        switch MetricsHandler.path(head.uri) {
         case "/metrics": respondWithMetrics(context, head)
         case "/healthz": respond(context, head, .ok, "ok\n")
         case "/readyz":
@@ -155,6 +155,15 @@ private final class MetricsHandler: ChannelInboundHandler {
         }
     }
 
+    /// The path of a request's target, which may be a whole address: a proxy asks so.
+    private static func path(_ target: String) -> Substring {
+        var path = target.prefix { $0 != "?" }
+        if let scheme = path.firstRange(of: "://"), !path.hasPrefix("/") {
+            path = path[scheme.upperBound...].drop { $0 != "/" }
+        }
+        return path
+    }
+
     private func respond(
         _ context: ChannelHandlerContext, _ request: HTTPRequestHead,
         _ status: HTTPResponseStatus, _ text: String
@@ -162,7 +171,10 @@ private final class MetricsHandler: ChannelInboundHandler {
         var headers = HTTPHeaders()
         headers.add(name: "content-type", value: "text/plain; version=0.0.4; charset=utf-8")
         headers.add(name: "content-length", value: String(text.utf8.count))
-        if !request.isKeepAlive { headers.add(name: "connection", value: "close") }
+        if status == .methodNotAllowed { headers.add(name: "allow", value: "GET, HEAD") }
+        // Before 1.1 a connection stays only if the answer says so, too.
+        let staysOpen = request.isKeepAlive && request.version == .http1_1
+        if !staysOpen { headers.add(name: "connection", value: "close") }
         let head = HTTPResponseHead(version: request.version, status: status, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD {
@@ -170,7 +182,7 @@ private final class MetricsHandler: ChannelInboundHandler {
                 wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: text)))), promise: nil)
         }
         let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
-        if !request.isKeepAlive {
+        if !staysOpen {
             let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
             end.whenComplete { _ in bound.value.close(promise: nil) }
         }
