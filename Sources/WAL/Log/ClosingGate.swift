@@ -1,3 +1,5 @@
+internal import Threads
+
 /// How many logs of a host are being closed at the same time: as many as there are callers, until
 /// descriptors run out. A log that is closed gives its own back, so whoever found none waits for
 /// that, and only one that was alone has to do without.
