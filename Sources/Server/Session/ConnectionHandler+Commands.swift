@@ -270,9 +270,10 @@ extension ConnectionHandler {
     }
 
     /// Ends the connection if its consumer has got all that can be read, and there is more. There is
-    /// no answer to put that into: the next SUB is told why. False if it goes on.
+    /// no answer to put that into: the next SUB is told why. False if the connection goes on.
     func endIfUnreadable() -> Bool {
-        guard case .open = phase, let feed, let error = feed.end else { return false }
+        // A command that waits is answered first.
+        guard case .open = phase, stall == nil, let feed, let error = feed.end else { return false }
         var about = metadata("consumer", feed.subscription.consumer.text)
         about["topic"] = "\(feed.subscription.topic.text)"
         about["error"] = "\(error)"

@@ -91,8 +91,9 @@ final class Feed {
     /// There is more than before.
     func woken() {
         isWaiting = false
-        // Nothing is waited for then: it is a message's time that is over.
-        if failure != nil { hasTimedOut = true }
+        // Nothing is waited for then: it is a message's time that is over. A slow consumer gets all
+        // that was read all the same.
+        if let failure, failure.isDue || ahead.isEmpty { hasTimedOut = true }
     }
 
     /// A reader's thread has read.
