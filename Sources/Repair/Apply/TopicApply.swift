@@ -51,7 +51,9 @@ struct TopicApply {
                 withdraw(work)
                 throw error
             }
-            return plan.changes.map { action($0, kept[$0.name]?.kept) }
+            return plan.changes.filter { !$0.isTransient }.map {
+                action($0, kept[$0.name]?.kept)
+            }
         } catch let error as RepairError {
             throw error
         } catch let error as DiskError {
@@ -194,6 +196,10 @@ struct TopicApply {
             }
             // Each change is durable before the next: a later one may take away what would prove
             // an earlier one.
+            try Force.names(in: directory, of: disk)
+        }
+        for change in plan.changes where change.isTransient {
+            try disk.remove(directory.appending(change.name))
             try Force.names(in: directory, of: disk)
         }
     }

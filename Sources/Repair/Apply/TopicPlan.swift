@@ -11,6 +11,8 @@ struct FileChange: Sendable {
     var content: PlannedContent?
     /// The segment that it is, if it is one.
     var segment: SegmentName?
+    /// A second name while bytes change places: taken away again once all is done.
+    var isTransient = false
     /// For people.
     var detail: String
 }
@@ -180,10 +182,12 @@ struct TopicPlanning {
         if let torn = outcome.torn, case .native = target.kind {
             try planKeptTail(torn, &plan)
         }
+        let moved = Set(outcome.topic.segments.values.map(\.original))
         let names = Set(start.segments.keys).union(outcome.topic.segments.keys)
         for name in names.sorted(by: { $0.fileName < $1.fileName }) {
             let new = outcome.topic.segments[name]
             guard start.segments[name] != new else { continue }
+            let isElsewhere = new == nil && moved.contains(start.segments[name])
             let findings = plan.report.findings.filter {
                 $0.segment == fileName(name) && $0.severity > .remark
             }
@@ -191,19 +195,20 @@ struct TopicPlanning {
             plan.changes.append(
                 FileChange(
                     name: fileName(name), content: new, segment: name,
-                    detail: TopicPlanning.detail(new, why)))
+                    detail: isElsewhere
+                        ? "its bytes are under their own name" : TopicPlanning.detail(new, why)))
         }
-        plan.changes = TopicPlanning.inOrder(plan.changes, start)
+        plan.changes = inOrder(plan.changes, start)
     }
 
     /// Whatever stops the repair, each message is in a file that it will find again. So a file whose
-    /// bytes get another name is there before its old name goes to another one: among sealed
-    /// segments they only move to higher names. And files are taken away when the ones that stay say
-    /// all that they proved.
-    private static func inOrder(_ changes: [FileChange], _ start: PlannedTopic) -> [FileChange] {
+    /// bytes get another name is there before its old name goes to another one. And files are taken
+    /// away when the ones that stay say all that they proved.
+    private func inOrder(_ changes: [FileChange], _ start: PlannedTopic) -> [FileChange] {
         let isRemoved = { (change: FileChange) in change.segment != nil && change.content == nil }
         let isMoved = { (change: FileChange) in TopicPlanning.isMoved(change, start) }
-        return changes.filter(isMoved).reversed()
+        var moves = MoveOrder(start, directory: target.directory)
+        return moves.order(changes.filter(isMoved), besides: changes)
             + changes.filter { !isMoved($0) && !isRemoved($0) } + changes.filter(isRemoved)
     }
 
@@ -230,9 +235,9 @@ struct TopicPlanning {
 
     /// The torn tail goes beside the segment, as opening would put it there.
     private func planKeptTail(
-        _ torn: (offset: UInt64, position: UInt64), _ plan: inout TopicPlan
+        _ torn: (file: SegmentName, offset: UInt64, position: UInt64), _ plan: inout TopicPlan
     ) throws(DiskError) {
-        let path = SegmentName.active.path(in: target.directory)
+        let path = torn.file.path(in: target.directory)
         guard let size = try disk.status(path)?.size, size > torn.offset else { return }
         let tail = PlannedContent.pieces(
             [.kept(offset: torn.offset, bytes: size - torn.offset)], source: .file(path))

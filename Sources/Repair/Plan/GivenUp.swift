@@ -7,6 +7,8 @@ struct GivenUp: Hashable, Sendable {
     /// Where the frame is in the file, in bytes; 0 for a segment that is set aside.
     var offset: UInt64
     var ids: ClosedRange<UInt64>
+    /// It is in a segment of another log.
+    var isForeign = false
 }
 
 extension TopicReport {
@@ -18,7 +20,10 @@ extension TopicReport {
             guard let index = cause(of: given, in: fileName(given.segment)) else { continue }
             if told.insert(index).inserted {
                 findings[index].detail +=
-                    "; no frame fits here, so a repair gives up whole frames beside it"
+                    given.isForeign
+                    ? "; by its positions \(fileName(given.segment)) is of another log, so a repair "
+                        + "sets it aside"
+                    : "; no frame fits here, so a repair gives up whole frames beside it"
             }
             lose(given.ids, by: index)
         }

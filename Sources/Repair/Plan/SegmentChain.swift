@@ -6,13 +6,12 @@ internal import WAL
 /// A name is what a person may have changed, or a copy has got; the ids and positions of the frames in
 /// a file are what was written. So the frames say where a segment belongs. Of the segments that cannot
 /// follow each other, for they have the same ids or stand at the same positions, those stay that
-/// keep the most messages.
+/// keep the most messages. One that stands where only another log's can is not chosen at all: what it
+/// holds must cost no message of this one.
 struct SegmentChain {
     let disk: any Disk
     let directory: FilePath
     let topic: PlannedTopic
-    /// All messages that the examination has kept.
-    let messages: MessageIDs
 
     /// A segment as the end of a chain: the best one that ends in it.
     private struct Link {
@@ -32,16 +31,19 @@ struct SegmentChain {
     /// The segments that stay, oldest first, each as far as it is kept. One of which nothing is kept
     /// stays where it stands for ids that none of the others has.
     func arrange(_ facts: [SegmentFacts]) throws(DiskError) -> [SegmentFacts] {
-        var holding: [SegmentFacts] = []
-        for segment in facts where !segment.runs.isEmpty {
-            holding.append(try believingItsMark(segment))
-        }
-        var chain = try best(sorted(holding))
+        let strangers = strangers(facts)
+        let facts = facts.filter { !strangers.contains($0.file) }
+        var chain = try best(sorted(facts.filter { !$0.runs.isEmpty }))
         for index in chain.indices.dropFirst() where !chain[index].hasMark {
             if let end = chain[index - 1].keptEnd { chain[index].leaveOutMarks(before: end) }
         }
         let standIns = facts.filter { $0.runs.isEmpty && !($0.isSealed && $0.size == 0) }
         return merged(chain, standIns)
+    }
+
+    /// The files that hold segments of another log.
+    func strangers(_ facts: [SegmentFacts]) -> Set<SegmentName> {
+        Strangers.files(sorted(facts.filter { !$0.runs.isEmpty }))
     }
 
     private func sorted(_ segments: [SegmentFacts]) -> [SegmentFacts] {
@@ -51,7 +53,7 @@ struct SegmentChain {
                 return from < behind
             }
             // Of two copies the one that needs no other name stays.
-            if one.nameTells != other.nameTells { return one.nameTells }
+            if one.hasItsName != other.hasItsName { return one.hasItsName }
             return one.isSealed && !other.isSealed
         }
     }
@@ -147,40 +149,6 @@ struct SegmentChain {
     }
 
     // MARK: Names
-
-    /// The whole mark of a segment, and the frames behind it up to the first one that was kept, where
-    /// nothing but the file's name has spoken against them: each message of them is kept as well,
-    /// in another file.
-    private func believingItsMark(_ facts: SegmentFacts) throws(DiskError) -> SegmentFacts {
-        guard facts.file != .active, let first = facts.runs.first, first.start > 0,
-            let base = facts.base, let file = try open(facts)
-        else { return facts }
-        defer { file.close() }
-        var walker = FrameWalker(file, to: first.start)
-        guard case .frame(let mark) = try walker.next(id: nil, base: base), mark.isMark,
-            mark.fields.id <= first.firstID
-        else { return facts }
-        var run = first
-        run.start = 0
-        run.firstID = mark.fields.id
-        run.firstTimestamp = mark.fields.timestamp
-        run.leadingMarks = 1
-        var next = mark.fields.id
-        while case .frame(let frame) = try walker.next(id: next, base: base) {
-            let isKept = messages.contains(next)
-            guard frame.isMark || frame.isMessage && isKept else { return facts }
-            if frame.isMark, next == mark.fields.id { run.leadingMarks += 1 }
-            next = frame.nextID
-            run.messages += frame.isMessage ? 1 : 0
-        }
-        guard walker.offset == first.start, next == first.firstID else { return facts }
-        if next == mark.fields.id { run.leadingMarks += first.leadingMarks }
-        var believed = facts
-        believed.runs[0] = run
-        believed.firstID = mark.fields.id
-        believed.nameTells = believed.nameTells && facts.firstID == mark.fields.id
-        return believed
-    }
 
     /// The chain with the segments of which nothing is kept; all have names by which they sort.
     private func merged(

@@ -31,6 +31,8 @@ struct SegmentFacts: Sendable {
     /// Its name tells with which id it begins: not that of the active one, nor a name that the
     /// frames speak against.
     var nameTells: Bool
+    /// Its file was found under the name of the segment that it is.
+    let hasItsName: Bool
     var size: UInt64
     /// Position of offset 0; nil where nothing tells it.
     var base: UInt64?
@@ -45,12 +47,14 @@ struct SegmentFacts: Sendable {
 
     /// What the examination says of the file of that name.
     init(
-        _ file: SegmentName, size: UInt64, base: UInt64?, firstID: UInt64, nextID: UInt64,
+        _ file: SegmentName, as name: SegmentName? = nil, size: UInt64, base: UInt64?,
+        firstID: UInt64, nextID: UInt64,
         runs: [KeptRun] = []
     ) {
-        name = file
+        self.name = name ?? file
         self.file = file
-        nameTells = file != .active
+        hasItsName = file == self.name
+        nameTells = file != .active && hasItsName
         self.size = size
         self.base = base
         self.firstID = firstID
@@ -142,9 +146,9 @@ final class KeptRuns: ExaminationVisitor {
         for summary in found.segments {
             if summary.name == .active, found.active != .made { continue }
             var first = facts.last?.nextID ?? 0
-            if case .sealed(let named) = summary.name { first = named }
+            if case .sealed(let named) = summary.place { first = named }
             var segment = SegmentFacts(
-                summary.name, size: summary.size, base: summary.base,
+                summary.name, as: summary.place, size: summary.size, base: summary.base,
                 firstID: summary.firstID ?? first, nextID: summary.nextID,
                 runs: runs[summary.name] ?? [])
             for finding in found.findings where finding.segment == summary.name.fileName {

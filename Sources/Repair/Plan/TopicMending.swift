@@ -27,10 +27,9 @@ struct TopicMending {
     }
 
     func mend(
-        _ facts: [SegmentFacts], _ found: Examination, messages: MessageIDs
+        _ facts: [SegmentFacts], _ found: Examination
     ) throws(DiskError) -> PlannedTopic {
-        let chain = SegmentChain(
-            disk: disk, directory: directory, topic: topic, messages: messages)
+        let chain = SegmentChain(disk: disk, directory: directory, topic: topic)
         let arranged = try chain.arrange(facts)
         var way = try way(arranged, found)
         // What only stands for something lost must not cost what is there: the segment before says

@@ -18,8 +18,8 @@ struct TopicPlanner {
     /// What becomes of the segments.
     struct Outcome {
         var topic: PlannedTopic
-        /// Where the torn tail of the active segment begins, and its position.
-        var torn: (offset: UInt64, position: UInt64)?
+        /// Where the torn tail of the active segment begins: in which file, and its position.
+        var torn: (file: SegmentName, offset: UInt64, position: UInt64)?
         /// Messages that the examination has kept and the plan does not.
         var givenUp: [GivenUp] = []
     }
@@ -35,6 +35,7 @@ struct TopicPlanner {
         // The log must not end below it: ids are not given out twice, those of messages that had to
         // be given up neither.
         var nextID: UInt64 = 0
+        var strangers: Set<SegmentName> = []
         // What was proved once stays proved, also when the proof is set aside.
         var known = acknowledged
         for _ in 0..<TopicPlanner.passes {
@@ -45,7 +46,7 @@ struct TopicPlanner {
             if found.verdict == .newer { return nil }
             if found.verdict <= .zeroTail {
                 guard try isSound(outcome.topic) else { return nil }
-                if let kept { outcome.givenUp = try missing(kept, in: runs, start) }
+                if let kept { outcome.givenUp = try missing(kept, in: runs, start, strangers) }
                 return outcome
             }
             if found.durableBelow > 0 { known = max(known ?? 0, found.durableBelow - 1) }
@@ -55,13 +56,15 @@ struct TopicPlanner {
             found.findings = []
             if kept == nil {
                 kept = runs
+                strangers = SegmentChain(disk: disk, directory: directory, topic: start)
+                    .strangers(facts)
                 if let active = facts.last, let from = active.tornFrom, let base = active.base {
-                    outcome.torn = (from, base &+ from)
+                    outcome.torn = (active.file, from, base &+ from)
                 }
             }
             let mending = TopicMending(
                 disk: disk, directory: directory, topic: outcome.topic, nextID: nextID, now: now)
-            let mended = try mending.mend(facts, found, messages: runs.messages)
+            let mended = try mending.mend(facts, found)
             if mended == outcome.topic { return nil }
             outcome.topic = mended
         }
@@ -76,7 +79,8 @@ struct TopicPlanner {
 
     /// The messages that were kept in `before` and are not in `after`, and where each was.
     private func missing(
-        _ before: KeptRuns, in after: KeptRuns, _ topic: PlannedTopic
+        _ before: KeptRuns, in after: KeptRuns, _ topic: PlannedTopic,
+        _ strangers: Set<SegmentName>
     ) throws(DiskError) -> [GivenUp] {
         var missing = before.messages.subtracting(after.messages)
         var givenUp: [GivenUp] = []
@@ -90,7 +94,10 @@ struct TopicPlanner {
                     }
                     let here = ids.clamped(to: run.firstID...run.nextID - 1)
                     let offset = try self.offset(of: here.lowerBound, in: run, of: name, topic)
-                    givenUp.append(GivenUp(segment: name, offset: offset, ids: here))
+                    givenUp.append(
+                        GivenUp(
+                            segment: name, offset: offset, ids: here,
+                            isForeign: strangers.contains(name)))
                     if ids.lowerBound < here.lowerBound {
                         others.append(ids.lowerBound...here.lowerBound - 1)
                     }

@@ -40,7 +40,10 @@ package enum FindingsKept: Sendable {
 
 /// What one segment file holds.
 package struct SegmentSummary: Hashable, Sendable {
+    /// The name of the file.
     package var name: SegmentName
+    /// The segment that it is: another one than its name says if its frames do.
+    package var place: SegmentName
     /// Size of the file in bytes.
     package var size: UInt64
     /// Position of offset 0; nil where nothing tells it.
@@ -63,6 +66,7 @@ package struct SegmentSummary: Hashable, Sendable {
 
     package init(name: SegmentName, size: UInt64) {
         self.name = name
+        place = name
         self.size = size
     }
 }
@@ -94,7 +98,7 @@ package struct Examination: Hashable, Sendable {
 
     /// The active segment's summary, if it has a file that was made.
     package var activeSegment: SegmentSummary? {
-        active == .made ? segments.last : nil
+        active == .made ? segments.last { $0.name == .active } : nil
     }
 }
 

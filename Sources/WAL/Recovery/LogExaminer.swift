@@ -58,35 +58,27 @@ package struct LogExaminer {
 
     /// Examines the segments of `listing`.
     package mutating func examine(_ listing: SegmentListing) throws(DiskError) -> Examination {
-        if let last = listing.sealed.last { bound = max(bound, last) }
         let active = listing.hasActive ? try openActive() : nil
         defer { active?.file.close() }
-        for (index, first) in listing.sealed.enumerated() {
-            let later = index + 1 < listing.sealed.count
-            let next = later ? listing.sealed[index + 1] : active?.firstID
-            let name = SegmentName.sealed(first: first)
-            let nextName: SegmentName? =
-                later
-                ? .sealed(first: listing.sealed[index + 1])
-                : active?.isMade == true ? .active : nil
-            let file = try disk.open(name.path(in: directory), .read)
-            defer { file.close() }
-            let size = try file.status().size
+        let order = try order(listing, active)
+        bound = max(bound, order.namesProve)
+        if active?.isMade == true { result.active = .made }
+        for (index, entry) in order.entries.enumerated() {
+            let next = index + 1 < order.entries.count ? order.entries[index + 1] : nil
+            let isOpen = entry.file == .active
+            let file =
+                isOpen
+                ? active?.file : try disk.open(entry.file.path(in: directory), .read)
+            guard let file else { continue }
+            defer { if !isOpen { file.close() } }
+            let size = isOpen ? active?.size ?? 0 : try file.status().size
             let ahead = readAhead(file, size)
             defer { ahead?.stop() }
             var segment = SegmentExaminer(
-                handOver(), name, file, size, nextFirst: next, nextName: nextName, ahead: ahead)
+                handOver(), entry, file, size, next: next, ahead: ahead)
             take(try segment.run())
         }
-        if let active, active.isMade {
-            result.active = .made
-            let ahead = readAhead(active.file, active.size)
-            defer { ahead?.stop() }
-            var segment = SegmentExaminer(
-                handOver(), .active, active.file, active.size, nextFirst: nil, nextName: nil,
-                ahead: ahead)
-            take(try segment.run())
-        } else {
+        if active?.isMade != true {
             result.active = .unmade(exists: active != nil)
             reportEmptyBefore()
             try judgeUnmade(active)
@@ -140,7 +132,7 @@ package struct LogExaminer {
     private mutating func take(_ finished: LogExaminer) { self = finished }
 
     /// What can be told of `segment.log` before it is its turn.
-    private struct Active {
+    struct Active {
         let file: any DiskFile
         let size: UInt64
         /// The id of a whole mark at offset 0.
@@ -218,7 +210,11 @@ package struct LogExaminer {
                     durableBelow: durableBelow, evidence: "its crc holds: a later version wrote it")
             )
             meetNewer(at: expectedID ?? active?.newer?.id ?? 0)
-        case .damaged: reportBeyondEnd(at: 0, id: id, segment: .active)
+        case .damaged:
+            if let last = result.segments.last(where: { $0.name != .active }) {
+                reportBelowName(at: last.size, id: id, segment: last.name)
+            }
+            reportBeyondEnd(at: 0, id: max(id, bound), segment: .active)
         case .clean where active != nil && !isLive:
             report(
                 LogFinding(
@@ -267,6 +263,17 @@ package struct LogExaminer {
                 detail: "the log ends before id \(id), but id \(below - 1) is acknowledged",
                 lost: id...below - 1, durableBelow: durableBelow,
                 evidence: "a consumer acknowledged id \(below - 1), so it was durable"))
+    }
+
+    /// The log ends below the name of a segment, which is believed although the segment is another.
+    mutating func reportBelowName(at offset: UInt64, id: UInt64, segment: SegmentName) {
+        guard bound > id else { return }
+        report(
+            LogFinding(
+                .segmentMissing, segment: segment.fileName, offset: offset, length: 0,
+                detail: "the log ends before id \(id), a segment has the name of id \(bound)",
+                lost: id...bound - 1, durableBelow: durableBelow,
+                evidence: "every id below the name of a segment was durable"))
     }
 
     mutating func report(_ finding: LogFinding) {

@@ -26,6 +26,19 @@ extension SegmentExaminer {
         }
     }
 
+    /// The file has the name of another segment.
+    mutating func reportName() {
+        let id = ownFirst ?? 0
+        log.report(
+            LogFinding(
+                .badID, segment: name.fileName, offset: 0, length: 0,
+                detail: "its mark has id \(id): it has the name of another segment",
+                durableBelow: log.durableBelow,
+                evidence: "its frames go on from its mark, and say where they stand"))
+        log.meetDamage(at: log.expectedID ?? id)
+        log.settle(.damaged)
+    }
+
     /// Finds the segment's first id and the position of offset 0. False if nothing tells them.
     mutating func begin() throws(DiskError) -> Bool {
         let step = try walker.next(id: nil, base: nil)
@@ -56,13 +69,13 @@ extension SegmentExaminer {
         let expectedPosition = log.expectedPosition
         let fits = log.maySegmentBegin(at: fields.position)
         var expected = fields.id
-        if case .sealed(let first) = name { expected = first }
+        if case .sealed(let first) = place { expected = first }
         id = log.expectedID ?? expected
         // A mark that goes on where the segment before it ended needs no other witness.
         if expectedPosition != fields.position, try isContradicted(fields) {
             return try beginWithoutMark(.position(fields))
         }
-        if name == .active, let before = log.expectedID {
+        if place == .active, let before = log.expectedID {
             let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
             if before != fields.id, !isInPlace {
                 join(firstID: fields.id)
@@ -201,7 +214,7 @@ extension SegmentExaminer {
     private mutating func findFirstID(
         _ fault: PlaceFault, _ behindMark: DecodedFrame?
     ) throws(DiskError) -> UInt64 {
-        if case .sealed(let first) = name { return first }
+        if case .sealed(let first) = place { return first }
         if let before = log.expectedID { return before }
         if case .notAMark(let fields) = fault, fields.position == base { return fields.id }
         if let behindMark { return behindMark.fields.id }
@@ -279,7 +292,7 @@ extension SegmentExaminer {
 
     /// No frame in the file is whole.
     mutating func loseAll(_ fault: PlaceFault) throws(DiskError) {
-        if case .sealed(let first) = name { id = first } else { id = log.expectedID ?? 0 }
+        if case .sealed(let first) = place { id = first } else { id = log.expectedID ?? 0 }
         log.bound = max(log.bound, id)
         log.meetDamage(at: id)
         endIsUnknown = true

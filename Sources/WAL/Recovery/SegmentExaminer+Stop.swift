@@ -121,7 +121,9 @@ extension SegmentExaminer {
     ) throws(DiskError) -> Bool {
         log.settle(.damaged)
         if !isSealed, !facts.disjoint, facts.atEnd || facts.zerosToEnd {
-            log.reportBeyondEnd(at: offset, id: max(id, heldBelow), segment: name)
+            let end = max(id, heldBelow)
+            log.reportBelowName(at: offset, id: end, segment: name)
+            log.reportBeyondEnd(at: offset, id: max(end, log.bound), segment: name)
             id = bound
             return false
         }

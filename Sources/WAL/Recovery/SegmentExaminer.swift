@@ -2,9 +2,14 @@
 /// and goes on behind damage as long as there is anything to go on with.
 struct SegmentExaminer: ~Copyable {
     var log: LogExaminer
+    /// The name of its file.
     let name: SegmentName
+    /// The segment that it is.
+    let place: SegmentName
     let file: any DiskFile
     var size: UInt64
+    /// The id that it begins with, should that be known before it is walked.
+    let ownFirst: UInt64?
     /// For a sealed segment: the id that the next one begins with, where that can be told.
     let nextFirst: UInt64?
     /// The segment behind this one.
@@ -61,33 +66,37 @@ struct SegmentExaminer: ~Copyable {
     }
 
     init(
-        _ log: LogExaminer, _ name: SegmentName, _ file: any DiskFile, _ size: UInt64,
-        nextFirst: UInt64?, nextName: SegmentName?, ahead: ReadAhead? = nil
+        _ log: LogExaminer, _ entry: SegmentOrder.Entry, _ file: any DiskFile, _ size: UInt64,
+        next: SegmentOrder.Entry?, ahead: ReadAhead? = nil
     ) {
         self.log = log
-        self.name = name
+        name = entry.file
+        place = entry.place
+        ownFirst = entry.firstID
         self.file = file
         self.size = size
-        self.nextFirst = nextFirst
-        self.nextName = nextName
+        nextFirst = next?.firstID
+        nextName = next?.file
         heldBelow = log.expectedID ?? 0
         walker = FrameWalker(file, to: size, ahead: ahead)
         search = FrameSearch(file, to: size)
         summary = SegmentSummary(name: name, size: size)
+        summary.place = place
     }
 
-    var isSealed: Bool { name != .active }
+    var isSealed: Bool { place != .active }
 
     mutating func run() throws(DiskError) -> LogExaminer {
         if log.newerAt == nil { log.visitor?.begin(segment: name, size: size) }
         log.result.segments.append(summary)
-        if case .sealed(let first) = name { join(firstID: first) }
+        if case .sealed(let first) = place { join(firstID: first) }
+        if name != place { reportName() }
         // An empty file under a sealed name is no segment: a rename may replace it.
         if !(isSealed && size == 0) {
             let begun = try begin()
             log.reportEmptyBefore()
             if begun { try walk() }
-        } else if case .sealed(let first) = name {
+        } else if case .sealed(let first) = place {
             id = first
             summary.firstID = first
             baseIsKnown = false
@@ -125,7 +134,7 @@ struct SegmentExaminer: ~Copyable {
         summary.endsInMark = frame.isMark
         summary.endsInLost = frame.lost != nil
         if let durable = fields.durableBelow { log.bound = max(log.bound, durable) }
-        if name == .active {
+        if place == .active {
             log.unproven.add(frame, at: offset)
             log.unproven.prove(below: log.durableBelow)
         }
@@ -175,7 +184,7 @@ struct SegmentExaminer: ~Copyable {
             log.fileEnd = baseIsKnown ? base &+ size : nil
             log.previousEndsInLost = summary.endsInLost || endIsUnknown
         }
-        if name == .active, log.newerAt == nil {
+        if place == .active, log.newerAt == nil {
             log.unproven.prove(below: log.durableBelow)
             log.result.unprovenFrom = log.unproven.first ?? summary.end
         }
