@@ -53,7 +53,8 @@ struct SegmentOrder {
     /// been the active one, then.
     private mutating func place(activeMark: UInt64) {
         let last = entries.count - 1
-        guard let index = entries.firstIndex(where: { $0.firstID ?? 0 > activeMark }) else { return }
+        guard let index = entries.firstIndex(where: { $0.firstID ?? 0 > activeMark })
+        else { return }
         if entries[last - 1].isMisnamed { entries[last - 1].place = .active }
         var active = entries.removeLast()
         active.place = .sealed(first: activeMark)
@@ -75,14 +76,13 @@ extension LogExaminer {
     private func ownFirstID(of name: UInt64) throws(DiskError) -> UInt64? {
         let file = try disk.open(SegmentName.sealed(first: name).path(in: directory), .read)
         defer { file.close() }
-        let size = try file.status().size
         let mark = FrameLayout.smallestFrame
-        guard size >= UInt64(2 * mark) else { return nil }
         // As a rule the first bytes tell, and no more is read.
         var header = ByteBuffer()
         guard try file.readFully(at: 0, count: mark, into: &header) == mark else { return nil }
         let fields = FrameDecoder.fields(header.bytes)
         guard fields.id != name, fields.presence == .mark else { return nil }
+        let size = try file.status().size
         var walker = FrameWalker(file, to: size)
         guard case .frame(let first) = try walker.next(id: nil, base: nil), first.isMark,
             case .frame = try walker.next(id: fields.id, base: fields.position)
