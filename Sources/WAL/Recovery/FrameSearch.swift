@@ -115,25 +115,9 @@ package struct FrameSearch: ~Copyable {
             at: offset + UInt64(window.count), count: wanted - window.count, into: &window)
     }
 
-    /// What the whole frames of a file agree on.
-    struct CommonBase {
-        /// The position of offset 0.
-        let base: UInt64
-        /// Bytes of the frames that say so.
-        let bytes: UInt64
-        /// Where the last whole frame of all ends.
-        let end: UInt64
-    }
-
-    /// The position of offset 0 that most bytes of whole frames in the file agree on; for a
-    /// segment whose mark is gone and whose neighbours do not tell. A copy of a frame inside a
-    /// payload says another one, but fewer bytes of it; and of two that are alike the copy is the
-    /// later one. A message at offset 0, where only a mark may stand, is out of place if nobody
-    /// agrees with it, however long it is: it is heard only if it is alone.
-    mutating func commonBase() throws(DiskError) -> CommonBase? {
-        var votes: [UInt64: (bytes: UInt64, first: UInt64)] = [:]
-        var misplaced: (base: UInt64, bytes: UInt64)?
-        var last: UInt64 = 0
+    /// All whole frames of the file that do not stand inside of another one.
+    mutating func families() throws(DiskError) -> FrameFamilies {
+        var families = FrameFamilies()
         var offset: UInt64 = 0
         while end >= UInt64(FrameLayout.smallestFrame),
             offset <= end - UInt64(FrameLayout.smallestFrame)
@@ -146,23 +130,18 @@ package struct FrameSearch: ~Copyable {
             if fields.durableBelow != nil || fields.presence.isNewer,
                 let size = FrameSearch.wholeFrame(at: start, in: window, &checksums)
             {
-                votes[fields.position &- offset, default: (0, offset)].bytes += UInt64(size)
-                if offset == 0, !fields.presence.contains(.mark) {
-                    misplaced = (fields.position, UInt64(size))
-                }
+                families.add(fields, bytes: UInt64(size), at: offset)
                 offset += UInt64(size)
-                last = offset
             } else {
                 offset += 1
             }
         }
-        if let misplaced, votes.count > 1, votes[misplaced.base]?.bytes == misplaced.bytes {
-            votes[misplaced.base] = nil
-        }
-        let most = votes.max {
-            ($0.value.bytes, $1.value.first) < ($1.value.bytes, $0.value.first)
-        }
-        return most.map { CommonBase(base: $0.key, bytes: $0.value.bytes, end: last) }
+        return families
+    }
+
+    /// What the whole frames of the file agree on; nil if there is none.
+    mutating func commonBase() throws(DiskError) -> FrameFamilies.Common? {
+        try families().common
     }
 
     /// Whether a whole frame is the copy of one that stands further on, where both say that they

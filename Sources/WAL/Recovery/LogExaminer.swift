@@ -35,6 +35,8 @@ package struct LogExaminer {
     var emptySegment: Int?
     /// The id expected at the first place that is damaged; nil while none is.
     var damagedAt: UInt64?
+    /// The whole mark that `segment.log` begins with.
+    var activeMark: FrameFields?
 
     /// - Parameters:
     ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
@@ -60,6 +62,7 @@ package struct LogExaminer {
     package mutating func examine(_ listing: SegmentListing) throws(DiskError) -> Examination {
         let active = listing.hasActive ? try openActive() : nil
         defer { active?.file.close() }
+        activeMark = active?.mark
         let order = try order(listing, active)
         bound = max(bound, order.namesProve)
         if active?.isMade == true { result.active = .made }
@@ -135,15 +138,15 @@ package struct LogExaminer {
     struct Active {
         let file: any DiskFile
         let size: UInt64
-        /// The id of a whole mark at offset 0.
-        let markID: UInt64?
+        /// The whole mark at offset 0.
+        let mark: FrameFields?
         /// The id that the segment begins with: its mark's, else that of the commit whose frame
         /// stands behind the mark, since a commit does not span segments.
         var firstID: UInt64?
         /// Its first bytes hold a whole frame of a later version.
         let newer: FrameFields?
         /// At most 38 bytes without a whole mark are a segment whose making was not finished.
-        var isMade: Bool { markID != nil || size > UInt64(FrameLayout.smallestFrame) }
+        var isMade: Bool { mark != nil || size > UInt64(FrameLayout.smallestFrame) }
     }
 
     private func openActive() throws(DiskError) -> Active {
@@ -152,13 +155,13 @@ package struct LogExaminer {
         var walker = FrameWalker(file, to: size)
         switch try walker.next(id: nil, base: nil) {
         case .frame(let frame) where frame.isMark:
-            let id = frame.fields.id
-            return Active(file: file, size: size, markID: id, firstID: id, newer: nil)
+            let mark = frame.fields
+            return Active(file: file, size: size, mark: mark, firstID: mark.id, newer: nil)
         case .broken(.newer(let fields)):
-            return Active(file: file, size: size, markID: nil, newer: fields)
+            return Active(file: file, size: size, mark: nil, newer: fields)
         default: break
         }
-        var active = Active(file: file, size: size, markID: nil, newer: nil)
+        var active = Active(file: file, size: size, mark: nil, newer: nil)
         walker.seek(to: UInt64(FrameLayout.smallestFrame))
         var search = FrameSearch(file, to: size)
         let markBytes = UInt64(FrameLayout.smallestFrame)

@@ -72,8 +72,8 @@ extension SegmentExaminer {
         if case .sealed(let first) = place { expected = first }
         id = log.expectedID ?? expected
         // A mark that goes on where the segment before it ended needs no other witness.
-        if expectedPosition != fields.position, try isContradicted(fields) {
-            return try beginWithoutMark(.position(fields))
+        if expectedPosition != fields.position, let told = try baseAgainst(fields) {
+            return try beginWithoutMark(.position(fields), base: told)
         }
         if place == .active, let before = log.expectedID {
             let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
@@ -107,25 +107,59 @@ extension SegmentExaminer {
         if case .frame = try walker.next(id: nil, base: nil) { accept(mark, at: 0) }
     }
 
-    /// Whether it is the mark that does not belong here: a whole frame stands behind it and says
-    /// otherwise, most of the file agrees with that, and by it this segment goes on where the one
-    /// before ended, or the mark is one of this file's own from further on. Judged by such a mark
+    /// The position of offset 0 if it is the mark that does not belong here. Judged by such a mark
     /// every frame would be out of place, nothing would prove anything, and all would look torn.
-    /// In any other case it is the frames that do not belong here: what an earlier life of the
-    /// space has left.
-    mutating func isContradicted(_ mark: FrameFields) throws(DiskError) -> Bool {
+    private mutating func baseAgainst(_ mark: FrameFields) throws(DiskError) -> UInt64? {
         let markBytes = UInt64(FrameLayout.smallestFrame)
         walker.seek(to: markBytes)
-        guard case .frame(let frame) = try walker.next(id: nil, base: nil), !frame.isMark else {
-            return false
+        var behind: FrameFields?
+        if case .frame(let frame) = try walker.next(id: nil, base: nil) { behind = frame.fields }
+        if let behind, !behind.presence.contains(.mark) {
+            let told = behind.position &- markBytes
+            if try isDisplaced(mark, by: told) { return told }
         }
-        let told = frame.fields.position &- markBytes
+        return try baseByNeighbours(against: mark)
+    }
+
+    /// Whether the mark has changed places with another frame: a whole frame stands behind it and
+    /// says otherwise, most of the file agrees with that, and by it this segment goes on where the
+    /// one before ended, or the mark is one of this file's own from further on. In any other case it
+    /// is the frames that do not belong here: what an earlier life of the space has left.
+    private mutating func isDisplaced(
+        _ mark: FrameFields, by told: UInt64
+    ) throws(DiskError) -> Bool {
         guard told != mark.position else { return false }
         let isOurs =
             told == log.expectedPosition || told == log.fileEnd
             || mark.position > told && mark.position - told < size
         guard isOurs else { return false }
         return try search.commonBase()?.base == told
+    }
+
+    /// The position of offset 0 that a neighbour tells, if the mark came with a page that was written
+    /// over the first one: frames of this file agree with the neighbour, and those that agree with
+    /// the mark stand before them all, or are less than they. No crash leaves that: a segment goes
+    /// on where the one before ended, and one that is sealed has nothing behind its end.
+    private mutating func baseByNeighbours(
+        against mark: FrameFields
+    ) throws(DiskError) -> UInt64? {
+        var told: [UInt64?] = []
+        var firstID = log.expectedID
+        if case .sealed(let first) = place { firstID = first }
+        // Behind the end of one whose end is open, a mark with the right id is believed.
+        if mark.id != firstID || !log.maySegmentBegin(at: mark.position) {
+            told = [log.expectedPosition, log.fileEnd]
+        }
+        let next = try baseByNextSegment()
+        if next == mark.position { return nil }
+        for case let told? in told + [next] where told != mark.position {
+            guard try search.next(from: 0, base: told, id: firstID ?? 0) != nil else { continue }
+            let families = try search.families()
+            guard let ours = families[told] else { continue }
+            let others = families[mark.position]
+            if ours.first >= others?.end ?? 0 || ours.bytes > others?.bytes ?? 0 { return told }
+        }
+        return nil
     }
 
     /// Whether the frame behind the mark stands where it says if the mark does.
@@ -152,10 +186,15 @@ extension SegmentExaminer {
         if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 
-    /// The mark is damaged or not this segment's.
-    mutating func beginWithoutMark(_ fault: PlaceFault) throws(DiskError) -> Bool {
-        let behindMark = try frameBehindMark()
-        let found = try findBase(behindMark)
+    /// The mark is damaged or not this segment's. `told` is the position of offset 0 if it is known.
+    mutating func beginWithoutMark(
+        _ fault: PlaceFault, base told: UInt64? = nil
+    ) throws(DiskError) -> Bool {
+        var behindMark = try frameBehindMark()
+        if let told, behindMark?.fields.position != told &+ UInt64(FrameLayout.smallestFrame) {
+            behindMark = nil
+        }
+        let found = if let told { told } else { try findBase(behindMark) }
         walker.seek(to: 0)
         var fault = fault
         // A later version's frame counts where its position holds.
@@ -270,6 +309,8 @@ extension SegmentExaminer {
     /// The position of offset 0 by the mark of the segment behind: that one begins where this ends.
     private func baseByNextSegment() throws(DiskError) -> UInt64? {
         guard let nextName else { return nil }
+        // While somebody is appending, the file of that name may be another one by now.
+        if nextName == .active { return log.activeMark.map { $0.position &- size } }
         let file = try log.disk.open(nextName.path(in: log.directory), .read)
         defer { file.close() }
         var walker = FrameWalker(file, to: try file.status().size)

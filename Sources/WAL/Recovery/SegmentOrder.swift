@@ -65,7 +65,7 @@ struct SegmentOrder {
 extension LogExaminer {
     /// The order of the segments of `listing`.
     func order(_ listing: SegmentListing, _ active: Active?) throws(DiskError) -> SegmentOrder {
-        let made = active.flatMap { $0.isMade ? ($0.firstID, $0.markID) : nil }
+        let made = active.flatMap { $0.isMade ? ($0.firstID, $0.mark?.id) : nil }
         return try SegmentOrder(listing.sealed, active: made) { first throws(DiskError) in
             try ownFirstID(of: first)
         }
