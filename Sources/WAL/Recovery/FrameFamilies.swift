@@ -8,6 +8,10 @@ struct FrameFamilies {
         /// Where the first of them begins, and where the last one ends.
         let first: UInt64
         var end: UInt64
+        /// The first of them is a mark, and this is what the frame that ends there says of offset 0.
+        let opensBehind: UInt64?
+        /// Only marks may stand before the first id of a log, and id 0 stands where they do not lead.
+        var isImpossible = false
     }
 
     /// What the whole frames of a file agree on.
@@ -18,36 +22,99 @@ struct FrameFamilies {
         let bytes: UInt64
         /// Where the last whole frame of all ends.
         let end: UInt64
+        /// The first id of the segment, if its mark stands elsewhere in the file.
+        let firstID: UInt64?
     }
 
     private var families: [UInt64: Family] = [:]
-    /// A frame at offset 0 that is no mark.
-    private var misplaced: (base: UInt64, bytes: UInt64)?
-    private var end: UInt64 = 0
+    /// The frame at offset 0 if it is no mark.
+    private var misplaced: FrameFields?
+    /// The first mark that ends where by its word the frame at offset 0 would: what is behind the two
+    /// has kept its place when they were exchanged.
+    private var exchanged: FrameFields?
+    private var last: (base: UInt64, end: UInt64)?
 
     /// The frames by which offset 0 has the position `base`.
     subscript(base: UInt64) -> Family? { families[base] }
 
     /// Takes the next whole frame of the file.
     mutating func add(_ fields: FrameFields, bytes: UInt64, at offset: UInt64) {
-        end = offset + bytes
         let base = fields.position &- offset
-        families[base, default: Family(first: offset, end: end)].bytes += bytes
-        families[base]?.end = end
-        if offset == 0, !fields.presence.contains(.mark) { misplaced = (base, bytes) }
+        let isMark = fields.presence.contains(.mark)
+        let end = offset + bytes
+        var family =
+            families[base]
+            ?? Family(
+                first: offset, end: end,
+                opensBehind: isMark && last?.end == offset ? last?.base : nil)
+        family.bytes += bytes
+        family.end = end
+        if fields.id == 0, offset % UInt64(FrameLayout.smallestFrame) != 0 {
+            family.isImpossible = true
+        }
+        families[base] = family
+        last = (base, end)
+        if offset == 0, !isMark { misplaced = fields }
+        if isMark, exchanged == nil, let misplaced,
+            fields.position &+ end == misplaced.position &+ UInt64(misplaced.frameBytes)
+        {
+            exchanged = fields
+        }
     }
 
-    /// The position of offset 0 that most bytes of whole frames agree on. A copy of a frame inside a
-    /// payload says another one, but fewer bytes of it; and of two that are alike the copy is the
-    /// later one. A message at offset 0, where only a mark may stand, is out of place if nobody
-    /// agrees with it, however long it is: it is heard only if it is alone.
+    /// The position of offset 0 that the frames agree on.
+    ///
+    /// A frame at offset 0 that has changed places with a mark says it, with that mark, if any other
+    /// frame agrees. Else it is what most bytes of whole frames say: a copy of a frame inside a payload
+    /// says another one, but fewer bytes of it; and of two that are alike the copy is the later one.
+    /// But where another log has been appended, the one that stands first is this one, however short.
     var common: Common? {
-        var unheard: UInt64?
-        if let misplaced, families.count > 1, families[misplaced.base]?.bytes == misplaced.bytes {
-            unheard = misplaced.base
+        if let exchanged, let family = families[exchanged.position] {
+            return common(exchanged.position, family, firstID: exchanged.id)
         }
-        let most = families.lazy.filter { $0.key != unheard }
-            .max { ($0.value.bytes, $1.value.first) < ($1.value.bytes, $0.value.first) }
-        return most.map { Common(base: $0.key, bytes: $0.value.bytes, end: end) }
+        guard var base = mostBytes(where: { _ in true }) else { return nil }
+        base = first(before: base)
+        if let family = families[base], family.isImpossible,
+            let possible = mostBytes(where: { !$0.isImpossible && $0.end <= family.first })
+        {
+            base = first(before: possible)
+        }
+        return families[base].map { common(base, $0, firstID: nil) }
+    }
+
+    private func common(_ base: UInt64, _ family: Family, firstID: UInt64?) -> Common {
+        Common(base: base, bytes: family.bytes, end: last?.end ?? family.end, firstID: firstID)
+    }
+
+    /// A message at offset 0, where only a mark may stand, is out of place if nobody agrees with it,
+    /// however long it is: it is heard only if it is alone.
+    private func mostBytes(where isMeant: (Family) -> Bool) -> UInt64? {
+        var unheard: UInt64?
+        if let misplaced, families.count > 1,
+            families[misplaced.position]?.bytes == UInt64(misplaced.frameBytes)
+        {
+            unheard = misplaced.position
+        }
+        var most: (base: UInt64, family: Family)?
+        for (base, family) in families where base != unheard && isMeant(family) {
+            if let most, (most.family.bytes, family.first) >= (family.bytes, most.family.first) {
+                continue
+            }
+            most = (base, family)
+        }
+        return most?.base
+    }
+
+    /// Where a log begins right behind the frames of another one: what those say, of however many
+    /// logs the first. Frames that were taken from further on in the same log are none of another.
+    private func first(before base: UInt64) -> UInt64 {
+        var base = base
+        while let family = families[base], let told = family.opensBehind,
+            let other = families[told], other.end == family.first,
+            told &+ other.first &- base >= last?.end ?? 0
+        {
+            base = told
+        }
+        return base
     }
 }

@@ -178,8 +178,9 @@ package struct LogExaminer {
     /// The id that the commit of the first whole frame begins with, where the beginning of a file is
     /// gone; nil if no frame is whole.
     private func firstCommit(_ search: inout FrameSearch) throws(DiskError) -> UInt64? {
-        guard let base = try search.commonBase()?.base,
-            let (_, hit) = try search.next(from: 0, base: base, id: 0),
+        guard let common = try search.commonBase() else { return nil }
+        if let first = common.firstID { return first }
+        guard let (_, hit) = try search.next(from: 0, base: common.base, id: 0),
             case .valid(let frame) = hit
         else { return nil }
         return frame.fields.durableBelow

@@ -291,8 +291,8 @@ extension SegmentExaminer {
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is
-    /// whole and says otherwise, and so does most of the file (two frames that changed places); or it
-    /// is a copy of one that stands further on.
+    /// whole and says otherwise, and so does most of the file (two frames that changed places), unless
+    /// another log begins there; or it is a copy of one that stands further on.
     private mutating func isStray(
         _ frame: DecodedFrame, at offset: UInt64
     ) throws(DiskError) -> Bool {
@@ -320,9 +320,13 @@ extension SegmentExaminer {
         return frame.fields.position &- size
     }
 
-    /// The first id of a log whose only segment has lost its beginning: that of the first whole
-    /// frame, less as many as there was room for before it.
+    /// The first id of a log whose only segment has lost its beginning: that of its mark, should it
+    /// have changed places with a frame; else that of the first whole frame, less as many as there
+    /// was room for before it.
     mutating func firstIDByFrames() throws(DiskError) -> UInt64 {
+        if let common = try search.commonBase(), common.base == base, let first = common.firstID {
+            return first
+        }
         guard let (offset, hit) = try search.next(from: 1, base: base, id: 0),
             case .valid(let frame) = hit
         else { return 0 }
