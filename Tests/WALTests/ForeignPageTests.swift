@@ -87,6 +87,31 @@ import WALTestSupport
         }
     }
 
+    @Test func ofASegmentThatStandsTwiceInItsFileTheFirstOneStays() throws {
+        let segments = log()
+        for damage in [nil, 700] as [Int?] {
+            var bytes = segments.map(\.bytes)
+            bytes[0] += bytes[0]
+            if let damage { bytes[0][segments[0].bytes.count + damage] ^= 1 }
+            let found = try image(segments, bytes).examine()
+            #expect(found.segments[0].base == segments[0].base)
+            #expect(found.segments[0].messages == 40)
+        }
+    }
+
+    @Test func bytesTakenOutOfTheFirstSegmentAreNoReasonToPassItsMarkOver() throws {
+        let segments = log()
+        for frame in [3, 20, 38] {
+            var bytes = segments.map(\.bytes)
+            bytes[0].removeSubrange(
+                segments[0].frames[frame].range.lowerBound
+                    + 3..<segments[0].frames[frame].range.upperBound)
+            let found = try image(segments, bytes).examine()
+            #expect(found.segments[0].base == segments[0].base)
+            #expect(found.segments[0].messages == UInt64(frame - 1))
+        }
+    }
+
     @Test func aSegmentThatLiesFurtherOnIsNotTakenForOneOfAnotherPlace() throws {
         // The segment before it is gone, and a payload holds a copy that stands where that would be.
         let first = log()[0]

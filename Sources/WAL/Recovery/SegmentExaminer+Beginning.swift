@@ -136,6 +136,9 @@ extension SegmentExaminer {
         return try search.commonBase()?.base == told
     }
 
+    /// No segment has as many bytes as this; the positions of two logs are further apart.
+    private static let longerThanSegments: UInt64 = 1 << 40
+
     /// The position of offset 0 that a neighbour tells, if the mark came with a page that was written
     /// over the first one: frames of this file agree with the neighbour, and those that agree with
     /// the mark stand before them all, or are less than they. No crash leaves that: a segment goes
@@ -150,9 +153,14 @@ extension SegmentExaminer {
         if mark.id != firstID || !log.maySegmentBegin(at: mark.position) {
             told = [log.expectedPosition, log.fileEnd]
         }
-        let next = try baseByNextSegment()
-        if next == mark.position { return nil }
-        for case let told? in told + [next] where told != mark.position {
+        if let next = try baseByNextSegment() {
+            if next == mark.position { return nil }
+            // What the one behind tells of is where this file ends: had bytes been put into it or
+            // taken out of it, it is the mark that has kept its place.
+            let distance = min(mark.position &- next, next &- mark.position)
+            if mark.id != firstID || distance >= Self.longerThanSegments { told.append(next) }
+        }
+        for case let told? in told where told != mark.position {
             guard try search.next(from: 0, base: told, id: firstID ?? 0) != nil else { continue }
             let families = try search.families()
             guard let ours = families[told] else { continue }
