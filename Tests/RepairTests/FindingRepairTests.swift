@@ -129,9 +129,8 @@ import WALTestSupport
             asked += 1
             return asked > 1
         })
-        #expect(outcome.report.topics.map(\.topic) == ["orders"])
-        #expect(outcome.report.verdict == .damaged)
-        #expect(outcome.bits == [.uncorrected, .messagesLost])
+        #expect(outcome.report.topics.map(\.verdict) == [.damaged, .error])
+        #expect(outcome.bits == [.uncorrected, .messagesLost, .cancelled])
         #expect(bench.files == before)
     }
 
