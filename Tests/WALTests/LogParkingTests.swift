@@ -254,6 +254,34 @@ import WALTestSupport
         #expect(disk.descriptors == 0)
     }
 
+    /// Several find none at once and look for the same idle logs: what one of them has freed is room
+    /// for the others, too.
+    @Test func manyThreadsThatFindNoDescriptorAtOnceDoNotFail() throws {
+        let disk = MemoryDisk()
+        disk.descriptorLimit = 64
+        let host = LogHost.on(disk, threads: 2)
+        let logs = try logs(100, on: host, segmentBytes: 4096)
+        let failures = Observed<[String]>([])
+        let threads = (0..<8).map { thread in
+            OwnedThread {
+                var random = Seeded(UInt64(thread))
+                for round in 0..<300 {
+                    let log = logs[Int(random.next() % UInt64(logs.count))]
+                    do {
+                        try log.append(TestMessage("\(thread)/\(round)"))
+                    } catch { failures.update { $0.append("\(error)") } }
+                }
+            }
+        }
+        threads.forEach { $0.join() }
+        #expect(failures.value.count == 0, "\(failures.value.first ?? "")")
+        let messages = logs.reduce(0) { $0 + $1.durable.upperBound.rawValue }
+        #expect(messages == 8 * 300)
+        for log in logs { try log.close() }
+        #expect(disk.descriptors == 0)
+        host.shutdown()
+    }
+
     @Test func aDescriptorThatIsNotThereForAnyCallIsNoReasonToGiveUpALog() throws {
         // Each call that takes a descriptor fails once for want of one; nothing is parked that
         // could be. The log goes on when there is one again.

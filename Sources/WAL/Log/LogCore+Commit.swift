@@ -138,12 +138,9 @@ extension LogCore {
     private func write(
         _ batch: Batch, _ writer: inout SegmentWriter
     ) throws(SegmentWriter.Failure) {
-        do {
-            try writer.commit(batch)
-        } catch {
-            guard case .notWritten(let cause) = error, cause.isOutOfDescriptors,
-                host.parkIdle(but: self)
-            else { throw error }
+        try host.makingRoom(
+            but: self, { if case .notWritten(let cause) = $0 { cause } else { nil } }
+        ) { () throws(SegmentWriter.Failure) in
             try writer.commit(batch)
         }
     }

@@ -6,6 +6,8 @@ struct WeakLog: Sendable { weak var log: LogCore? }
 /// Which logs hold descriptors.
 struct LogRegistry: Sendable {
     var holding: [ObjectIdentifier: WeakLog] = [:]
+    /// How often a log has given up its descriptors.
+    private(set) var givenBack: UInt64 = 0
 
     mutating func insert(_ log: LogCore) { holding[ObjectIdentifier(log)] = WeakLog(log: log) }
 
@@ -19,7 +21,10 @@ struct LogRegistry: Sendable {
         return there
     }
 
-    mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
+    mutating func remove(_ log: LogCore) {
+        holding[ObjectIdentifier(log)] = nil
+        givenBack += 1
+    }
 
     func logs(but log: LogCore?) -> [LogCore] {
         holding.values.compactMap(\.log).filter { $0 !== log }
@@ -46,24 +51,43 @@ extension LogHost {
     func withDescriptors<R>(
         for log: LogCore?, _ call: () throws(DiskError) -> R
     ) throws(DiskError) -> R {
-        do {
-            return try call()
-        } catch {
-            guard error.isOutOfDescriptors, parkIdle(but: log) else { throw error }
-            return try call()
+        try makingRoom(but: log, { $0 }, call)
+    }
+
+    /// The same for a call that fails with something else; `cause` is the system call behind it, if
+    /// there is one. What the call did until then has to be undone.
+    ///
+    /// Several threads may find none at once, and what one of them frees another one may take: so it
+    /// is tried again as long as anything was given back since, by whomever, and not for ever.
+    func makingRoom<R, Failure: Error>(
+        but log: LogCore?, _ cause: (Failure) -> DiskError?, _ call: () throws(Failure) -> R
+    ) throws(Failure) -> R {
+        var attempts = 16
+        while true {
+            let before = registry.withLock(\.givenBack)
+            do {
+                return try call()
+            } catch {
+                attempts -= 1
+                guard attempts > 0, cause(error)?.isOutOfDescriptors ?? false,
+                    park(64, but: log) > 0 || registry.withLock(\.givenBack) != before
+                else { throw error }
+            }
         }
     }
 
-    /// Has idle logs give up their descriptors; false if there was none to do so.
-    func parkIdle(but log: LogCore?) -> Bool { park(64, but: log) > 0 }
-
+    /// Has so many logs give up their descriptors, those that have been idle for longest; gives how
+    /// many did.
     @discardableResult
     private func park(_ count: Int, but log: LogCore?) -> Int {
         let idleLongest = registry.withLock { $0.logs(but: log) }
             .map { (log: $0, lastCommit: $0.state.withLock(\.lastCommit)) }
             .sorted { $0.lastCommit < $1.lastCommit }
         var parked = 0
-        for candidate in idleLongest.prefix(count) where candidate.log.park() { parked += 1 }
+        for candidate in idleLongest where candidate.log.park() {
+            parked += 1
+            if parked == count { break }
+        }
         return parked
     }
 }

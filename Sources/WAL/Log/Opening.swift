@@ -84,12 +84,10 @@ struct Opening {
     private func openParkingOthers(
         _ lock: any DiskLock
     ) throws(OpenError) -> (LogCore, RecoveryReport) {
-        do {
-            return try openLocked(lock)
-        } catch {
-            guard case .io(let cause) = error, cause.isOutOfDescriptors, host.parkIdle(but: nil)
-            else { throw error }
-            return try openLocked(lock)
+        try host.makingRoom(
+            but: nil, { if case .io(let cause) = $0 { cause } else { nil } }
+        ) { () throws(OpenError) in
+            try openLocked(lock)
         }
     }
 
