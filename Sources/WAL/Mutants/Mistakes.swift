@@ -1,5 +1,7 @@
 // Mistakes that take more than a condition. Without the trait `Mutants` nothing is left of them.
 
+internal import Threads
+
 extension LogCore {
     /// Tells callers or readers of a commit that is not on the disk yet.
     @inline(__always) func beforeWrite(_ batch: Batch) {
