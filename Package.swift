@@ -137,8 +137,8 @@ let package = Package(
         .executableTarget(
             name: "toymq-bench",
             dependencies: [
-                "WAL", "CZlib", "ToyMQClient", "JSONText", "ToolSupport", argumentParser,
-                nioConcurrency, deque, systemPackage,
+                "WAL", "CZlib", "ToyMQClient", "JSONText", "ToolSupport", "Threads",
+                argumentParser, nioConcurrency, deque, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -25,7 +25,8 @@ package struct TopicSurvey {
 
     /// - Parameters:
     ///   - holdsLock: the caller holds the log's lock, so nobody else has it open.
-    ///   - keeping: which findings are in the report; a visitor is told of all.
+    ///   - keeping: which findings about frames are in the report, of which there may be very many; a
+    ///     visitor is told of all.
     package init(
         _ target: TopicTarget, on storage: Storage, holdsLock: Bool = false,
         keeping: FindingsKept = .all
@@ -100,11 +101,11 @@ package struct TopicSurvey {
         report.findings = found.findings.map { Finding($0) }
         if let damage, report.verdict != .newer {
             report.verdict = max(report.verdict, .damaged)
-            if keeping != .none { report.findings.append(damage) }
+            report.findings.append(damage)
             collector.show(damage)
         }
         for finding in companions(listing) {
-            if keeping != .none { report.findings.append(finding) }
+            report.findings.append(finding)
             collector.show(finding)
         }
         if let only = target.onlyFile {

@@ -85,9 +85,7 @@ package struct Repair {
         if mode == .preen, !surveyBeforePreen(&outcome, isCancelled, progress) { return outcome }
         for (index, topic) in target.topics.enumerated() {
             if isCancelled() {
-                let report = TopicReport.cancelled(topic.name)
-                outcome.report.topics.append(report)
-                outcome.bits.formUnion(report.exitBits)
+                pass(over: topic, &outcome)
                 continue
             }
             progress(topic.name, index + 1, target.topics.count)
@@ -133,6 +131,11 @@ package struct Repair {
         outcome.bits.formUnion(report.exitBits)
     }
 
+    private func pass(over topic: TopicTarget, _ outcome: inout Outcome) {
+        outcome.report.topics.append(.cancelled(topic.name))
+        outcome.bits.insert(.cancelled)
+    }
+
     /// Looks at every topic first: preening one while another is damaged would change a directory
     /// that somebody has to look at. False if anything is worse than what opening deals with, or if
     /// not all was looked at; what was seen is the outcome then.
@@ -145,8 +148,7 @@ package struct Repair {
         for (index, topic) in target.topics.enumerated() {
             if isCancelled() {
                 isSafe = false
-                seen.report.topics.append(.cancelled(topic.name))
-                seen.bits.insert(.cancelled)
+                pass(over: topic, &seen)
                 continue
             }
             progress(topic.name, index + 1, target.topics.count)

@@ -1,7 +1,7 @@
 import Broker
 import Logging
 import NIOCore
-internal import Threads
+import Threads
 
 /// Pauses accepting when it fails because descriptors or memory ran out, and when connections hold
 /// as many as are theirs: longer each time, up to a limit, and no longer once it works. Who comes

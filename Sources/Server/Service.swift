@@ -1,7 +1,7 @@
 import Broker
 import Logging
 import Synchronization
-internal import Threads
+import Threads
 
 /// What all connections share. Everything in it may be used on any thread.
 final class Service: Sendable {

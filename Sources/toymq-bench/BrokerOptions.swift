@@ -1,5 +1,6 @@
 import JSONText
 import ArgumentParser
+import Threads
 import ToolSupport
 import ToyMQClient
 
@@ -79,7 +80,7 @@ struct Period: ParsableArguments {
 
     /// What counts, from now on, in nanoseconds of the monotonic clock.
     var nanoseconds: Range<UInt64> {
-        let begin = monotonicNanoseconds() + UInt64(warmup * 1e9)
+        let begin = MonotonicClock.now() + UInt64(warmup * 1e9)
         return begin..<begin + UInt64(seconds * 1e9)
     }
 }

@@ -1,4 +1,5 @@
 import NIOConcurrencyHelpers
+import Threads
 import WAL
 
 // The locks of the benchmark are NIO's: ThreadSanitizer sees what a `Synchronization.Mutex` guards as
@@ -46,11 +47,11 @@ struct Callers {
         let (log, payload) = (log, payload)
         try onThreads(count) { _ in
             var latency = Histogram()
-            var before = monotonicNanoseconds()
+            var before = MonotonicClock.now()
             do throws(LogError) {
                 repeat {
                     _ = try log.appendBlocking(Message(payload: payload.span.bytes))
-                    let now = monotonicNanoseconds()
+                    let now = MonotonicClock.now()
                     latency.record(now - before)
                     before = now
                 } while before < deadline
@@ -69,11 +70,11 @@ struct Callers {
         for _ in 0..<count {
             Task.detached {
                 var latency = Histogram()
-                var before = monotonicNanoseconds()
+                var before = MonotonicClock.now()
                 do throws(LogError) {
                     repeat {
                         _ = try await log.append(Message(payload: payload.span.bytes))
-                        let now = monotonicNanoseconds()
+                        let now = MonotonicClock.now()
                         latency.record(now - before)
                         before = now
                     } while before < deadline
@@ -114,7 +115,7 @@ private final class CallbackLoop: @unchecked Sendable {
     func run() throws -> Histogram {
         for number in 0..<callers.count {
             let caller = Caller()
-            caller.before = monotonicNanoseconds()
+            caller.before = MonotonicClock.now()
             do throws(LogError) {
                 try append(for: caller)
             } catch {
@@ -137,7 +138,7 @@ private final class CallbackLoop: @unchecked Sendable {
     }
 
     private func completed(_ result: Result<MessageID, LogError>, of caller: Caller) {
-        let now = monotonicNanoseconds()
+        let now = MonotonicClock.now()
         do throws(LogError) {
             _ = try result.get()
             latency.record(now - caller.before)
@@ -212,7 +213,7 @@ private final class ObserverLoop: AppendObserver {
         var waiting: [(before: UInt64, count: Int)] = []
         var outstanding = 0
         var free = callers.count
-        var now = monotonicNanoseconds()
+        var now = MonotonicClock.now()
         while true {
             if now < deadline {
                 for _ in 0..<free {
@@ -226,7 +227,7 @@ private final class ObserverLoop: AppendObserver {
             guard outstanding > 0 else { return latency }
             free = try takeDurable()
             outstanding -= free
-            now = monotonicNanoseconds()
+            now = MonotonicClock.now()
             var done = free
             while done > 0 {
                 let part = min(done, waiting[0].count)

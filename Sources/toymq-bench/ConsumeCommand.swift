@@ -1,5 +1,6 @@
 import ArgumentParser
 import DequeModule
+import Threads
 import ToolSupport
 import ToyMQClient
 
@@ -80,15 +81,15 @@ struct ConsumeCommand: ParsableCommand {
     ) async throws -> Double {
         // A consumer that is new gets everything; what was there before does not count.
         let (first, last) = (backlog.lowerBound, backlog.upperBound)
-        let name = "bench-\(monotonicNanoseconds())"
+        let name = "bench-\(MonotonicClock.now())"
         let subscription = try client.subscribe(to: broker.topic, as: name)
-        var begin = monotonicNanoseconds()
+        var begin = MonotonicClock.now()
         for try await delivery in subscription {
-            if delivery.id == first, first > 0 { begin = monotonicNanoseconds() }
+            if delivery.id == first, first > 0 { begin = MonotonicClock.now() }
             if awaits { try await delivery.ack() } else { delivery.ackWithoutWaiting() }
             if delivery.id == last { break }
         }
-        let seconds = Double(monotonicNanoseconds() - begin) / 1e9
+        let seconds = Double(MonotonicClock.now() - begin) / 1e9
         await subscription.close()
         return seconds
     }

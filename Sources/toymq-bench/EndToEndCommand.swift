@@ -1,4 +1,5 @@
 import ArgumentParser
+import Threads
 import ToolSupport
 import ToyMQClient
 
@@ -66,15 +67,15 @@ struct EndToEndCommand: ParsableCommand {
         published: (PendingPublish) -> Void
     ) async throws -> Histogram {
         var histogram = Histogram()
-        let topic = "\(broker.topic).e2e-\(monotonicNanoseconds())"
+        let topic = "\(broker.topic).e2e-\(MonotonicClock.now())"
         let subscription = try client.subscribe(to: topic, as: "bench")
         for _ in 0..<window {
             published(
                 try await client.startPublishing(
-                    Message(broker.payload(at: monotonicNanoseconds())), to: topic))
+                    Message(broker.payload(at: MonotonicClock.now())), to: topic))
         }
         for try await delivery in subscription {
-            let now = monotonicNanoseconds()
+            let now = MonotonicClock.now()
             guard now < period.upperBound else { break }
             if now >= period.lowerBound {
                 histogram.record(now - BrokerOptions.time(of: delivery.payload))
@@ -82,7 +83,7 @@ struct EndToEndCommand: ParsableCommand {
             delivery.ackWithoutWaiting()
             published(
                 try await client.startPublishing(
-                    Message(broker.payload(at: monotonicNanoseconds())), to: topic))
+                    Message(broker.payload(at: MonotonicClock.now())), to: topic))
         }
         await subscription.close()
         return histogram

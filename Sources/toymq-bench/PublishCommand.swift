@@ -1,4 +1,5 @@
 import ArgumentParser
+import Threads
 import ToolSupport
 import ToyMQClient
 
@@ -78,11 +79,11 @@ struct PublishCommand: ParsableCommand {
         _ client: ToyMQClient, _ broker: BrokerOptions, _ period: Range<UInt64>
     ) async throws -> Histogram {
         var histogram = Histogram()
-        var now = monotonicNanoseconds()
+        var now = MonotonicClock.now()
         let message = Message(broker.payload(at: now))
         while now < period.upperBound {
             try await client.publish(message, to: broker.topic)
-            let answered = monotonicNanoseconds()
+            let answered = MonotonicClock.now()
             if period.contains(answered) { histogram.record(answered - now) }
             now = answered
         }

@@ -1,5 +1,6 @@
 import Glibc
 import SystemPackage
+import Threads
 
 /// What the disk allows at best: one thread, one pwrite and one fdatasync for each commit, into a
 /// file that is as long as it will ever be and was filled with zeros beforehand, so that no sync
@@ -46,7 +47,7 @@ struct RawLimit {
         let block = [UInt8](repeating: 0xa5, count: bytes)
         var latency = Histogram()
         let before = Usage.now()
-        let start = monotonicNanoseconds()
+        let start = MonotonicClock.now()
         let end = start + UInt64(seconds * 1e9)
         var now = start
         repeat {
@@ -54,7 +55,7 @@ struct RawLimit {
             try writeAll(block, at: offset)
             guard fdatasync(descriptor) == 0 else { throw RawLimit.failed("sync", path) }
             offset += bytes
-            let done = monotonicNanoseconds()
+            let done = MonotonicClock.now()
             latency.record(done - now)
             now = done
         } while now < end

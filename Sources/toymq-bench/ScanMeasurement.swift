@@ -1,5 +1,6 @@
 import CZlib
 import NIOConcurrencyHelpers
+import Threads
 import WAL
 
 /// Opening the topics and checking the same bytes with zlib, in turns.
@@ -56,9 +57,9 @@ struct ScanMeasurement {
 
     private func timed(_ body: () throws -> Void) rethrows -> ScanResult.Time {
         let before = Usage.now()
-        let start = monotonicNanoseconds()
+        let start = MonotonicClock.now()
         try body()
-        let end = monotonicNanoseconds()
+        let end = MonotonicClock.now()
         return ScanResult.Time(
             seconds: Double(end - start) / 1e9,
             cpuSeconds: (Usage.now().cpuMicroseconds - before.cpuMicroseconds) / 1e6)

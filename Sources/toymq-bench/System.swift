@@ -1,11 +1,5 @@
 import Glibc
-
-/// CLOCK_MONOTONIC in nanoseconds.
-func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-}
+import Threads
 
 /// What the process has used up to now.
 struct Usage {
@@ -37,41 +31,23 @@ struct Usage {
 /// The error number of the call that has just failed, in words.
 func lastError() -> String { String(cString: strerror(errno)) }
 
-/// A number with a lock and a condition, on which threads wait for each other. Unchecked: it is
-/// touched with the mutex held only.
-final class Gate: @unchecked Sendable {
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var number: Int
+/// A number on which threads wait for each other.
+final class Gate: Sendable {
+    private let number: Monitor<Int>
 
-    init(_ number: Int) {
-        self.number = number
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(mutex)
-        condition.deallocate()
-        mutex.deallocate()
-    }
+    init(_ number: Int) { self.number = Monitor(number) }
 
     /// Adds to the number; wakes whoever waits if it is then 0 or below.
     func add(_ difference: Int) {
-        pthread_mutex_lock(mutex)
-        number += difference
-        let isOpen = number <= 0
-        pthread_mutex_unlock(mutex)
-        if isOpen { pthread_cond_broadcast(condition) }
+        let isOpen = number.withLock { number in
+            number += difference
+            return number <= 0
+        }
+        if isOpen { number.broadcast() }
     }
 
     /// Waits until the number is 0 or below.
-    func wait() {
-        pthread_mutex_lock(mutex)
-        while number > 0 { pthread_cond_wait(condition, mutex) }
-        pthread_mutex_unlock(mutex)
-    }
+    func wait() { number.wait { $0 <= 0 ? () : nil } }
 }
 
 /// Runs `body` on `count` threads of its own at once and waits for all of them. Plain threads: what

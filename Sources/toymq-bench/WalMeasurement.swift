@@ -1,4 +1,5 @@
 import SystemPackage
+import Threads
 import WAL
 
 /// What is measured in one go: so many callers, appending in one way, messages of one size.
@@ -55,7 +56,7 @@ struct WalMeasurement {
         let callers = Callers(
             log: log, style: wal.style, count: wal.callers,
             payload: [UInt8](repeating: 0x5a, count: wal.payloadBytes))
-        _ = try callers.run(until: monotonicNanoseconds() + UInt64(warmUpSeconds * 1e9))
+        _ = try callers.run(until: MonotonicClock.now() + UInt64(warmUpSeconds * 1e9))
         var pairs: [WalPair] = []
         var latency = Histogram()
         var rawLatency = Histogram()
@@ -75,9 +76,9 @@ struct WalMeasurement {
     ) throws -> WalPair {
         let log = callers.log
         let before = (usage: Usage.now(), statistics: log.statistics)
-        let start = monotonicNanoseconds()
+        let start = MonotonicClock.now()
         latency.add(try callers.run(until: start + UInt64(seconds * 1e9)))
-        let end = monotonicNanoseconds()
+        let end = MonotonicClock.now()
         let after = (usage: Usage.now(), statistics: log.statistics)
         let commits = after.statistics.commits - before.statistics.commits
         let messages = after.statistics.messages - before.statistics.messages

@@ -107,11 +107,12 @@ struct SubCommand: ParsableCommand {
             if !StandardStream.output.isTerminal { counter.show(received) }
             if !noAck { acknowledger.acknowledge(delivery) }
         }
-        if received < count ?? .max, let reason = subscription.interruption {
+        let isShort = count.map { received < $0 }
+        if isShort ?? true, let reason = subscription.interruption {
             voice.say("--timeout is over, and there is no subscription just now: \(reason)")
             return .incomplete
         }
-        return received < count ?? 0 ? .incomplete : .done
+        return isShort ?? false ? .incomplete : .done
     }
 
     private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {

@@ -30,6 +30,25 @@ import ToyMQClient
         #expect(result.exit == 2 && result.error.contains("BUSY"))
     }
 
+    @Test func aBrokerOfAnotherVersionIsNotSpokenTo() async throws {
+        let broker = try FakeBroker { peer, _ in
+            peer.read(until: "HELLO 2\n")
+            peer.say("HELLO 3 OK\n")
+            let more = peer.read()
+            if !more.isEmpty { peer.say("OK 0\n") }
+            peer.drain()
+        }
+        var options = broker.options
+        options.reconnect.attempts = 1
+        let client = ToyMQClient(options)
+        await #expect {
+            try await client.publish(Message("x"), to: "t")
+        } throws: { error in
+            if case .unreachable? = error as? ClientError { true } else { false }
+        }
+        await client.close()
+    }
+
     @Test func thePausesGrowThoughEachConnectionIsGreeted() async throws {
         let count = Atomic(0)
         let broker = try FakeBroker { peer, _ in

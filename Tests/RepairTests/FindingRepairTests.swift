@@ -136,6 +136,16 @@ import WALTestSupport
 
     // MARK: Damage
 
+    @Test func whatIsSaidOfOffsetsLiesWithinTheFile() throws {
+        for text in ["{}", "{\"consumers\": {}, \"crc32\": \"00000000\"}\n", "", "\n\n"] {
+            let bytes = Array(text.utf8)
+            let bench = RepairBench(LogImage(segment(2)), [(DataLayout.offsetsName, bytes)])
+            let finding = try #require(
+                try bench.check().topics[0].findings.first { $0.kind == .offsetsDamaged })
+            #expect(finding.offset + finding.length == UInt64(bytes.count), "\(text)")
+        }
+    }
+
     @Test func everyKindOfDamagedPlaceBecomesALostFrameOfItsLength() throws {
         func changed(_ change: (inout [UInt8], Range<Int>) -> Void) -> SegmentBuilder {
             var segment = segment(5)

@@ -229,12 +229,17 @@ import WALTestSupport
             ])
     }
 
-    @Test func segmentsUnderTheNamesOfOthers() throws {
+    private func threeSegments() -> (SegmentBuilder, SegmentBuilder, SegmentBuilder) {
         let first = segment(3)
         var second = first.next()
         for number in 0..<3 { second.add(TestMessage("second \(number)")) }
         var third = second.next()
         for number in 0..<3 { third.add(TestMessage("third \(number)")) }
+        return (first, second, third)
+    }
+
+    @Test func segmentsUnderTheNamesOfOthers() throws {
+        let (first, second, third) = threeSegments()
         // The third has the name of the second one, which has the first one's; that is the active one.
         try explore(
             "renamed segments",
@@ -245,11 +250,7 @@ import WALTestSupport
     }
 
     @Test func segmentsThatChangedPlaces() throws {
-        let first = segment(3)
-        var second = first.next()
-        for number in 0..<3 { second.add(TestMessage("second \(number)")) }
-        var third = second.next()
-        for number in 0..<3 { third.add(TestMessage("third \(number)")) }
+        let (first, second, third) = threeSegments()
         try explore(
             "sealed and active swapped",
             [

@@ -73,6 +73,10 @@ struct SettingsTests {
         }
         let path = try refusal(json: "{\"auth-token-file\": 5}")
         #expect(path.contains("member \"auth-token-file\": 5 is no path"), "\(path)")
+        // A NUL in a path would end it there for a system call, and another file be read.
+        let cut = try refusal(json: "{\"auth-token-file\": \"\(file.path)\\u0000x\"}")
+        #expect(cut.contains("member \"auth-token-file\"") && cut.contains("is no path"), "\(cut)")
+        #expect(try refusal([], ["TOYMQ_CONFIG": ""]).contains("TOYMQ_CONFIG: '' is no path"))
         for broken in ["[1]", "{\"max-payload\": 1", "x", ""] {
             let text = try refusal(json: broken)
             #expect(text.contains("--config: \(file.path) is no JSON"), "\(text)")

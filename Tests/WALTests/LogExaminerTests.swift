@@ -23,6 +23,37 @@ import WALTestSupport
 
     private func kinds(_ found: Examination) -> [LogFinding.Kind] { found.findings.map(\.kind) }
 
+    private final class Told: ExaminationVisitor {
+        var kinds: [LogFinding.Kind] = []
+        func finding(_ finding: LogFinding) { kinds.append(finding.kind) }
+    }
+
+    @Test func whatIsNotKeptIsToldAllTheSameAndChangesNoVerdict() throws {
+        var segment = SegmentBuilder()
+        segment.add(messages(0..<3))
+        segment.addLost(2)
+        segment.add(messages(5..<6))
+        segment.addMark()
+        segment.bytes[segment.frames[2].range.lowerBound + 36] ^= 1
+        let image = LogImage(segment)
+        let whole = try image.examine()
+        #expect(kinds(whole) == [.badCRC, .lost])
+        let cases: [(FindingsKept, [LogFinding.Kind])] = [
+            (.all, [.badCRC, .lost]), (.allButRemarks, [.badCRC]), (.none, []),
+        ]
+        for (keeping, expected) in cases {
+            let disk = image.disk()
+            let told = Told()
+            var examiner = LogExaminer(
+                disk: disk, directory: LogImage.directory, knownDurable: nil, visitor: told,
+                keeping: keeping)
+            let found = try examiner.examine(SegmentListing(disk.list(LogImage.directory)))
+            #expect(kinds(found) == expected)
+            #expect(told.kinds == [.badCRC, .lost])
+            #expect(found.verdict == whole.verdict && found.segments == whole.segments)
+        }
+    }
+
     @Test func anEmptyDirectoryIsACleanLogWithoutAnything() throws {
         let found = try LogImage(files: []).examine()
         #expect(found == Examination())

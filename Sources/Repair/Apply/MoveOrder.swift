@@ -1,4 +1,3 @@
-internal import SystemPackage
 internal import WAL
 
 /// In which order bytes get the names that they belong to, so that at each moment all of them are
@@ -8,14 +7,12 @@ internal import WAL
 /// first of them gets a second name meanwhile: a check knows a segment by its mark, whatever its name.
 struct MoveOrder {
     private let start: PlannedTopic
-    private let directory: FilePath
     private var taken: Set<SegmentName>
     private var ordered: [FileChange] = []
 
     /// - Parameter start: the segments as they are.
-    init(_ start: PlannedTopic, directory: FilePath) {
+    init(_ start: PlannedTopic) {
         self.start = start
-        self.directory = directory
         taken = Set(start.segments.keys)
     }
 

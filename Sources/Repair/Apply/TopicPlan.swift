@@ -207,7 +207,7 @@ struct TopicPlanning {
     private func inOrder(_ changes: [FileChange], _ start: PlannedTopic) -> [FileChange] {
         let isRemoved = { (change: FileChange) in change.segment != nil && change.content == nil }
         let isMoved = { (change: FileChange) in TopicPlanning.isMoved(change, start) }
-        var moves = MoveOrder(start, directory: target.directory)
+        var moves = MoveOrder(start)
         return moves.order(changes.filter(isMoved), besides: changes)
             + changes.filter { !isMoved($0) && !isRemoved($0) } + changes.filter(isRemoved)
     }

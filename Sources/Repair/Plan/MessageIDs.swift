@@ -1,5 +1,3 @@
-internal import WAL
-
 /// The ids of messages, as ranges: memory grows with the places where none is, not with the log.
 struct MessageIDs: Hashable, Sendable {
     /// Ascending and apart from each other once `sort` was called.
@@ -47,12 +45,6 @@ struct MessageIDs: Hashable, Sendable {
             if !isUsedUp { left.append(first...range.upperBound) }
         }
         return left
-    }
-
-    /// Whether an id is here. They are sorted.
-    func contains(_ id: UInt64) -> Bool {
-        let index = ranges.partitionPoint { $0.upperBound < id }
-        return index < ranges.count && ranges[index].contains(id)
     }
 }
 

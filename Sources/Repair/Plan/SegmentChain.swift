@@ -148,7 +148,7 @@ struct SegmentChain {
         try topic.segments[facts.file]?.open(on: disk, as: facts.file.path(in: directory))
     }
 
-    // MARK: Names
+    // MARK: Stand-ins
 
     /// The chain with the segments of which nothing is kept; all have names by which they sort.
     private func merged(

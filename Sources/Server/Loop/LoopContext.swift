@@ -1,7 +1,7 @@
 import Broker
 import Logging
 import NIOCore
-internal import Threads
+import Threads
 
 /// What the connections of one event loop share. Touched on that loop only, but for `inbox` and
 /// `loop`: hence unchecked.

@@ -3,7 +3,7 @@ import DequeModule
 import Glibc
 import NIOCore
 import NIOPosix
-internal import Threads
+import Threads
 
 /// Connections that have had their loop for long enough, and go on when all its sockets have been
 /// looked at. What a loop is told to execute runs before it does that, however much it is: so a byte

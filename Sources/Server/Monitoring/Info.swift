@@ -1,7 +1,7 @@
 import Broker
 import DataDirectory
 import JSONText
-internal import Threads
+import Threads
 import ToolSupport
 import Wire
 

@@ -1,6 +1,6 @@
 import Broker
 import NIOCore
-internal import Threads
+import Threads
 import Wire
 
 /// How a connection ends: by its client, by its last answer, with the broker, or by a timeout.

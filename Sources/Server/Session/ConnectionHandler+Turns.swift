@@ -1,5 +1,5 @@
 import Broker
-internal import Threads
+import Threads
 
 /// How much of the loop's time a connection has had since the loop looked at its sockets. The clock is
 /// looked at once for many commands that take little.

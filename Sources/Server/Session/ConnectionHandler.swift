@@ -2,7 +2,7 @@ import Broker
 import DataDirectory
 import Logging
 import NIOCore
-internal import Threads
+import Threads
 import WAL
 import Wire
 

@@ -223,7 +223,7 @@ final class Link: ConnectionUser {
         case .ready: return user?.received(reply, bytes, on: connection) ?? false
         case .greeting, .connecting:
             switch reply {
-            case .hello(version: 2): greeted(connection)
+            case .hello(let version) where version == WireVersion.current: greeted(connection)
             case .error(_, let code, let text):
                 // The connection ends behind it.
                 refusal = .refused(

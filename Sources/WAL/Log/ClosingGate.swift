@@ -6,7 +6,8 @@ internal import Threads
 final class ClosingGate: Sendable {
     private struct State {
         var active = 0
-        var limit = Int.max
+        /// Nil as long as none was in want of a descriptor.
+        var limit: Int?
         /// Turns that came to their end since the limit was last changed.
         var ended = 0
     }
@@ -15,7 +16,7 @@ final class ClosingGate: Sendable {
     /// Waits for its turn. True if nobody else has one until it is given back.
     func enter() -> Bool {
         state.wait { state in
-            guard state.active < state.limit else { return nil }
+            if let limit = state.limit, state.active >= limit { return nil }
             state.active += 1
             return state.limit == 1
         }
@@ -27,10 +28,10 @@ final class ClosingGate: Sendable {
             state.ended += 1
             if foundNone {
                 // Others that found none at the same time may have been in each other's way only.
-                state.limit = max(1, min(state.limit, state.active) - 1)
+                state.limit = max(1, min(state.limit ?? state.active, state.active) - 1)
                 state.ended = 0
-            } else if state.limit < .max, state.ended >= 4 * state.limit {
-                state.limit += 1
+            } else if let limit = state.limit, state.ended >= 4 * limit {
+                state.limit = limit + 1
                 state.ended = 0
             }
             state.active -= 1

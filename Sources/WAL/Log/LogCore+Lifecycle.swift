@@ -154,7 +154,7 @@ extension LogCore {
             }
         }
         if let failure {
-            cutRefused(failure)
+            if case .poisoned = failure { cutRefused() }
             release(&writer)
             throw failure
         }
@@ -223,15 +223,14 @@ extension LogCore {
         // Whoever met the failure may still have the writer, and puts it back.
         var writer = state.wait { $0.isTelling || $0.isDropping ? nil : $0.writer.take() }
         host.registry.withLock { $0.remove(self) }
-        if case .poisoned(let cause) = state.withLock(\.phase) { cutRefused(.poisoned(cause)) }
+        if case .poisoned = state.withLock(\.phase) { cutRefused() }
         release(&writer)
     }
 
     /// What a failed commit has left in the file was refused, and the next process would take it for
     /// messages. So it goes as it does when this process opens the log again. If it cannot, it stays:
     /// after a kill it would, too.
-    private func cutRefused(_ failure: LogError) {
-        guard case .poisoned = failure else { return }
+    private func cutRefused() {
         try? host.storage.cutFailedEnd(in: directory)
     }
 

@@ -36,12 +36,12 @@ extension LogHost {
     /// makes too many.
     func tookDescriptors(_ log: LogCore) {
         let limit = max(options.openLogs, 1)
-        let (excess, there) = registry.withLock { registry in
+        // The logs that it gives are let go of behind the lock.
+        let (excess, _) = registry.withLock { registry in
             registry.insert(log)
             let there = registry.holding.count > limit ? registry.forgetGone() : []
             return (registry.holding.count - limit, there)
         }
-        _ = consume there
         // Several at once, so that looking for the oldest is paid for seldom.
         if excess > 0 { park(excess + limit / 16, but: log) }
     }

@@ -69,21 +69,22 @@ struct FrameFamilies {
     /// says another one, but fewer bytes of it; and of two that are alike the copy is the later one.
     /// But where another log has been appended, the one that stands first is this one, however short.
     var common: Common? {
+        guard let last else { return nil }
         if let exchanged, let family = families[exchanged.position] {
-            return common(exchanged.position, family, firstID: exchanged.id)
+            return Common(
+                base: exchanged.position, bytes: family.bytes, end: last.end,
+                firstID: exchanged.id)
         }
-        guard var base = mostBytes(where: { _ in true }) else { return nil }
-        base = first(before: base)
+        guard let most = mostBytes(where: { _ in true }) else { return nil }
+        var base = first(before: most)
         if let family = families[base], family.isImpossible,
             let possible = mostBytes(where: { !$0.isImpossible && $0.end <= family.first })
         {
             base = first(before: possible)
         }
-        return families[base].map { common(base, $0, firstID: nil) }
-    }
-
-    private func common(_ base: UInt64, _ family: Family, firstID: UInt64?) -> Common {
-        Common(base: base, bytes: family.bytes, end: last?.end ?? family.end, firstID: firstID)
+        return families[base].map {
+            Common(base: base, bytes: $0.bytes, end: last.end, firstID: nil)
+        }
     }
 
     /// A message at offset 0, where only a mark may stand, is out of place if nobody agrees with it,
@@ -108,10 +109,11 @@ struct FrameFamilies {
     /// Where a log begins right behind the frames of another one: what those say, of however many
     /// logs the first. Frames that were taken from further on in the same log are none of another.
     private func first(before base: UInt64) -> UInt64 {
+        guard let last else { return base }
         var base = base
         while let family = families[base], let told = family.opensBehind,
             let other = families[told], other.end == family.first,
-            told &+ other.first &- base >= last?.end ?? 0
+            told &+ other.first &- base >= last.end
         {
             base = told
         }

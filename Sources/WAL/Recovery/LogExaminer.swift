@@ -68,18 +68,13 @@ package struct LogExaminer {
         if active?.isMade == true { result.active = .made }
         for (index, entry) in order.entries.enumerated() {
             let next = index + 1 < order.entries.count ? order.entries[index + 1] : nil
-            let isOpen = entry.file == .active
-            let file =
-                isOpen
-                ? active?.file : try disk.open(entry.file.path(in: directory), .read)
-            guard let file else { continue }
-            defer { if !isOpen { file.close() } }
-            let size = isOpen ? active?.size ?? 0 : try file.status().size
-            let ahead = readAhead(file, size)
-            defer { ahead?.stop() }
-            var segment = SegmentExaminer(
-                handOver(), entry, file, size, next: next, ahead: ahead)
-            take(try segment.run())
+            if entry.file == .active, let active {
+                try examine(entry, active.file, active.size, next: next)
+            } else {
+                let file = try disk.open(entry.file.path(in: directory), .read)
+                defer { file.close() }
+                try examine(entry, file, try file.status().size, next: next)
+            }
         }
         if active?.isMade != true {
             result.active = .unmade(exists: active != nil)
@@ -93,6 +88,16 @@ package struct LogExaminer {
         result.endPosition = expectedPosition
         if newerAt != nil { keepWhatIsBeforeNewer() }
         return result
+    }
+
+    private mutating func examine(
+        _ entry: SegmentOrder.Entry, _ file: any DiskFile, _ size: UInt64,
+        next: SegmentOrder.Entry?
+    ) throws(DiskError) {
+        let ahead = readAhead(file, size)
+        defer { ahead?.stop() }
+        var segment = SegmentExaminer(handOver(), entry, file, size, next: next, ahead: ahead)
+        self = try segment.run()
     }
 
     /// Damage is spoken of only where the verdict is damage, and nothing that lies behind the first
@@ -130,9 +135,6 @@ package struct LogExaminer {
         }
         return self
     }
-
-    /// Goes on from what a segment's examination has left.
-    private mutating func take(_ finished: LogExaminer) { self = finished }
 
     /// What can be told of `segment.log` before it is its turn.
     struct Active {

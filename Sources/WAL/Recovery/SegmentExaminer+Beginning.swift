@@ -26,9 +26,8 @@ extension SegmentExaminer {
         }
     }
 
-    /// The file has the name of another segment.
-    mutating func reportName() {
-        let id = ownFirst ?? 0
+    /// The file has the name of another segment; its mark has the id `id`.
+    mutating func reportName(_ id: UInt64) {
         log.report(
             LogFinding(
                 .badID, segment: name.fileName, offset: 0, length: 0,
@@ -164,8 +163,8 @@ extension SegmentExaminer {
             guard try search.next(from: 0, base: told, id: firstID ?? 0) != nil else { continue }
             let families = try search.families()
             guard let ours = families[told] else { continue }
-            let others = families[mark.position]
-            if ours.first >= others?.end ?? 0 || ours.bytes > others?.bytes ?? 0 { return told }
+            guard let others = families[mark.position] else { return told }
+            if ours.first >= others.end || ours.bytes > others.bytes { return told }
         }
         return nil
     }

@@ -90,7 +90,7 @@ struct SegmentExaminer: ~Copyable {
         if log.newerAt == nil { log.visitor?.begin(segment: name, size: size) }
         log.result.segments.append(summary)
         if case .sealed(let first) = place { join(firstID: first) }
-        if name != place { reportName() }
+        if name != place, let ownFirst { reportName(ownFirst) }
         // An empty file under a sealed name is no segment: a rename may replace it.
         if !(isSealed && size == 0) {
             let begun = try begin()

@@ -27,34 +27,40 @@ struct SegmentOrder {
         _ sealed: [UInt64], active: (firstID: UInt64?, markID: UInt64?)?,
         told: (UInt64) throws(DiskError) -> UInt64?
     ) throws(DiskError) {
-        var hasMisnamed = false
+        var own: [(first: UInt64, name: UInt64)] = []
         for name in sealed {
             let first = try told(name) ?? name
-            entries.append(
-                Entry(file: .sealed(first: name), place: .sealed(first: first), firstID: first))
-            hasMisnamed = hasMisnamed || first != name
+            own.append((first, name))
+            namesProve = max(namesProve, first)
             // Where nothing else says how far the log had come, the name is believed in this.
-            namesProve = max(namesProve, first, active?.markID == nil ? name : 0)
+            if active?.markID == nil { namesProve = max(namesProve, name) }
         }
-        if hasMisnamed { entries.sort(by: Self.isBefore) }
+        let hasMisnamed = own.contains { $0.first != $0.name }
+        if hasMisnamed { own.sort(by: Self.isBefore) }
+        entries = own.map {
+            Entry(
+                file: .sealed(first: $0.name), place: .sealed(first: $0.first), firstID: $0.first)
+        }
         guard let active else { return }
         entries.append(Entry(file: .active, place: .active, firstID: active.firstID))
         if hasMisnamed, let mark = active.markID { place(activeMark: mark) }
     }
 
     /// Of two with the same ids the one whose name is right comes first.
-    private static func isBefore(_ one: Entry, _ other: Entry) -> Bool {
-        if one.firstID != other.firstID { return one.firstID ?? 0 < other.firstID ?? 0 }
-        if one.isMisnamed != other.isMisnamed { return other.isMisnamed }
-        return one.file.fileName < other.file.fileName
+    private static func isBefore(
+        _ one: (first: UInt64, name: UInt64), _ other: (first: UInt64, name: UInt64)
+    ) -> Bool {
+        if one.first != other.first { return one.first < other.first }
+        if (one.name == one.first) != (other.name == other.first) { return one.name == one.first }
+        return one.name < other.name
     }
 
     /// `segment.log` may have the bytes of a sealed segment. One of those that have another's name has
     /// been the active one, then.
     private mutating func place(activeMark: UInt64) {
         let last = entries.count - 1
-        guard let index = entries.firstIndex(where: { $0.firstID ?? 0 > activeMark })
-        else { return }
+        let isBehind = { (entry: Entry) in entry.firstID.map { $0 > activeMark } ?? false }
+        guard let index = entries.firstIndex(where: isBehind) else { return }
         if entries[last - 1].isMisnamed { entries[last - 1].place = .active }
         var active = entries.removeLast()
         active.place = .sealed(first: activeMark)
