@@ -35,7 +35,7 @@ extension LogCore {
                 state.parked = status
                 return state.lock.take()
             }?.release()
-            host.registry.withLock { $0.remove(self) }
+            host.gaveDescriptors(self)
         }
         handBack(writer)
         return status != nil
@@ -144,7 +144,7 @@ extension LogCore {
 
     private func closeOrderly() throws(LogError) {
         var writer = drain()
-        host.registry.withLock { $0.remove(self) }
+        host.gaveDescriptors(self)
         // A commit that failed for good on the way: nothing is tried again on that descriptor.
         let failure = state.withLock { state -> LogError? in
             switch state.phase {
@@ -222,7 +222,7 @@ extension LogCore {
     private func closeFailed() {
         // Whoever met the failure may still have the writer, and puts it back.
         var writer = state.wait { $0.isTelling || $0.isDropping ? nil : $0.writer.take() }
-        host.registry.withLock { $0.remove(self) }
+        host.gaveDescriptors(self)
         if case .poisoned = state.withLock(\.phase) { cutRefused() }
         release(&writer)
     }

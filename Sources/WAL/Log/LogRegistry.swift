@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Threads
 
 /// A log that whoever opened it may have let go of.
@@ -6,8 +7,6 @@ struct WeakLog: Sendable { weak var log: LogCore? }
 /// Which logs hold descriptors.
 struct LogRegistry: Sendable {
     var holding: [ObjectIdentifier: WeakLog] = [:]
-    /// How often a log has given up its descriptors.
-    private(set) var givenBack: UInt64 = 0
 
     mutating func insert(_ log: LogCore) { holding[ObjectIdentifier(log)] = WeakLog(log: log) }
 
@@ -21,10 +20,7 @@ struct LogRegistry: Sendable {
         return there
     }
 
-    mutating func remove(_ log: LogCore) {
-        holding[ObjectIdentifier(log)] = nil
-        givenBack += 1
-    }
+    mutating func remove(_ log: LogCore) { holding[ObjectIdentifier(log)] = nil }
 
     func logs(but log: LogCore?) -> [LogCore] {
         holding.values.compactMap(\.log).filter { $0 !== log }
@@ -32,6 +28,12 @@ struct LogRegistry: Sendable {
 }
 
 extension LogHost {
+    /// Notes that a log has given up its descriptors.
+    func gaveDescriptors(_ log: LogCore) {
+        registry.withLock { $0.remove(log) }
+        givenBack.add(1, ordering: .releasing)
+    }
+
     /// Notes that a log holds descriptors, and has the longest idle ones give up theirs if that
     /// makes too many.
     func tookDescriptors(_ log: LogCore) {
@@ -64,13 +66,13 @@ extension LogHost {
     ) throws(Failure) -> R {
         var attempts = 16
         while true {
-            let before = registry.withLock(\.givenBack)
+            let before = givenBack.load(ordering: .acquiring)
             do {
                 return try call()
             } catch {
                 attempts -= 1
                 guard attempts > 0, cause(error)?.isOutOfDescriptors ?? false,
-                    park(64, but: log) > 0 || registry.withLock(\.givenBack) != before
+                    park(64, but: log) > 0 || givenBack.load(ordering: .acquiring) != before
                 else { throw error }
             }
         }
