@@ -23,7 +23,8 @@ public enum BrokerEvent: Sendable {
 public struct Leftovers: Hashable, Sendable {
     /// Logs that were left as they are. Nothing is lost by that, opening them only has more to do.
     public let logs: Int
-    /// Topics whose last acknowledgements are not in offsets.json: those messages are delivered again.
+    /// Topics whose last acknowledgements are not in offsets.json: those messages are delivered
+    /// again.
     public let positions: Int
 }
 
@@ -39,8 +40,8 @@ struct BrokerShared: Sendable {
     let tickets = Tickets()
 }
 
-/// Tells publishes that wait for another one of their key apart: over all topics, since a connection
-/// may wait in several.
+/// Tells publishes that wait for another one of their key apart: over all topics, since a
+/// connection may wait in several.
 final class Tickets: Sendable {
     private let count = Atomic<UInt64>(0)
 
@@ -126,7 +127,8 @@ public final class Broker: Sendable {
         state.withLock { $0.topics[name.text] }
     }
 
-    /// All topics, in no order: sorting ten thousand takes longer than all else that is asked of them.
+    /// All topics, in no order: sorting ten thousand takes longer than all else that is asked of
+    /// them.
     public var topics: [Topic] { state.withLock { Array($0.topics.values) } }
 
     /// The first topics behind `name` in the order of their names, up to `limit` of them. One look
@@ -203,7 +205,8 @@ public final class Broker: Sendable {
     /// directory up. Blocks. Nothing may be asked of the broker any more.
     ///
     /// Logs that are not closed when `deadline` (monotonic nanoseconds) has passed are left as they
-    /// are, and until then positions that could not be written are tried again; without one nothing is.
+    /// are, and until then positions that could not be written are tried again; without one nothing
+    /// is.
     @discardableResult
     public func close(deadline: UInt64? = nil) -> Leftovers {
         state.withLock { $0.isStopping = true }
@@ -234,7 +237,8 @@ public final class Broker: Sendable {
 
     private typealias Unwritten = (topic: Topic, reason: String)
 
-    /// Tries positions that could not be written again, until that works or the deadline has passed.
+    /// Tries positions that could not be written again, until that works or the deadline has
+    /// passed.
     private func writeOffsetsAgain(
         _ unwritten: inout [Unwritten], _ pool: WorkPool, until deadline: UInt64
     ) {

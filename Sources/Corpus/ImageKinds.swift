@@ -1,8 +1,8 @@
 internal import Inspection
 internal import WAL
 
-/// All kinds of images: one for each row of the verdict table, one for each finding, and what disks,
-/// programs and people do to logs.
+/// All kinds of images: one for each row of the verdict table, one for each finding, and what
+/// disks, programs and people do to logs.
 package enum ImageKinds {
     typealias Make = @Sendable (_ kind: String, _ random: SeededRandom) -> CrashImage
 

@@ -1,5 +1,6 @@
 /// Random numbers that are the same for the same seed on every machine and with every compiler:
-/// SplitMix64, with ranges of its own. (How the standard library draws from a range is not settled.)
+/// SplitMix64, with ranges of its own. (How the standard library draws from a range is not
+/// settled.)
 package struct SeededRandom: Sendable {
     private var state: UInt64
 

@@ -46,8 +46,9 @@ public struct DataLayout: Sendable {
     /// The name of a topic's `offsetsFile`.
     package static let offsetsName = "offsets.json"
 
-    /// Refuses what is a topic's directory, or the `topics` of a data directory: made a data directory
-    /// itself, nobody could tell which of the two a path means. To be called before `create`.
+    /// Refuses what is a topic's directory, or the `topics` of a data directory: made a data
+    /// directory itself, nobody could tell which of the two a path means. To be called before
+    /// `create`.
     public func checkPlace() throws(DataLockError) {
         let reason: String?
         do throws(DiskError) {

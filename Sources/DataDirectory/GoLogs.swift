@@ -29,9 +29,9 @@ public struct GoLogError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension DataLayout {
-    /// Throws `GoLogError` if the directory of `topic` holds a log of the Go program of the same name,
-    /// or partitions of one, and no segment of ours: opened as one of ours it would look empty, and be
-    /// written into. Throws a `DiskError` if it cannot be listed. Blocks.
+    /// Throws `GoLogError` if the directory of `topic` holds a log of the Go program of the same
+    /// name, or partitions of one, and no segment of ours: opened as one of ours it would look
+    /// empty, and be written into. Throws a `DiskError` if it cannot be listed. Blocks.
     public func refuseGoLog(of topic: TopicName) throws {
         let directory = directory(of: topic)
         if try holdsGoLog(directory) { throw GoLogError(directory: directory) }

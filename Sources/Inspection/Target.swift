@@ -117,7 +117,8 @@ package struct Target: Sendable {
             let isMissing = error.errno == .noSuchFileOrDirectory && error.path == given
             throw isMissing ? .notFound(given) : .io(error)
         }
-        // What is not of the dialect that was asked for is not read as another one, wherever it lies.
+        // What is not of the dialect that was asked for is not read as another one, wherever it
+        // lies.
         if dialect == .go, target?.topics.isEmpty ?? true { throw .noGoLog(given) }
         guard let target else {
             let isFile = (try? storage.disk.status(given))?.kind == .file

@@ -25,7 +25,8 @@ package struct TopicReport: Sendable {
 
     package init(topic: String) { self.topic = topic }
 
-    /// The report on a topic that was not looked at: no verdict, which must not look like a good one.
+    /// The report on a topic that was not looked at: no verdict, which must not look like a good
+    /// one.
     package static func cancelled(_ topic: String) -> TopicReport {
         var report = TopicReport(topic: topic)
         report.verdict = .error

@@ -25,8 +25,8 @@ package struct TopicSurvey {
 
     /// - Parameters:
     ///   - holdsLock: the caller holds the log's lock, so nobody else has it open.
-    ///   - keeping: which findings about frames are in the report, of which there may be very many; a
-    ///     visitor is told of all.
+    ///   - keeping: which findings about frames are in the report, of which there may be very many;
+    ///     a visitor is told of all.
     package init(
         _ target: TopicTarget, on storage: Storage, holdsLock: Bool = false,
         keeping: FindingsKept = .all

@@ -1,6 +1,7 @@
 import Wire
 
-/// How a server behaves towards its clients. Times are nanoseconds; a timeout that is nil never comes.
+/// How a server behaves towards its clients. Times are nanoseconds; a timeout that is nil never
+/// comes.
 public struct ServerOptions: Hashable, Sendable {
     /// Where it listens.
     public var host = "127.0.0.1"

@@ -1,5 +1,5 @@
-// One of the two files of this module that the compiler cannot check (the other is OwnedThread.swift):
-// a plain mutex with a condition.
+// One of the two files of this module that the compiler cannot check (the other is
+// OwnedThread.swift): a plain mutex with a condition.
 
 public import Glibc
 

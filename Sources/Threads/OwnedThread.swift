@@ -3,8 +3,8 @@
 
 internal import Glibc
 
-/// A plain thread that somebody owns and joins. Work that blocks on a disk runs on these and never on
-/// the cooperative pool, which has only as many threads as the machine has cores.
+/// A plain thread that somebody owns and joins. Work that blocks on a disk runs on these and never
+/// on the cooperative pool, which has only as many threads as the machine has cores.
 public final class OwnedThread: Sendable {
     private enum Stage { case running, joining, joined }
 
@@ -28,7 +28,8 @@ public final class OwnedThread: Sendable {
                 start.body()
                 return nil
             }, unsafe start.toOpaque())
-        // Threads are made once, at start; a machine that has none left cannot run a log or a broker.
+        // Threads are made once, at start; a machine that has none left cannot run a log or a
+        // broker.
         precondition(failure == 0, "pthread_create: error \(failure)")
         handle = thread
     }

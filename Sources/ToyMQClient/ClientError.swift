@@ -2,9 +2,9 @@
 public enum ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The broker has answered `ERR`: it was not done.
     case refused(code: RefusalCode, text: String)
-    /// It was sent and the connection ended before the answer. It may or may not have been done, and
-    /// without a dedupe key it cannot be sent again without the risk of doing it twice. With one it was
-    /// sent again as often as the options allow, or until the client was closed.
+    /// It was sent and the connection ended before the answer. It may or may not have been done,
+    /// and without a dedupe key it cannot be sent again without the risk of doing it twice. With
+    /// one it was sent again as often as the options allow, or until the client was closed.
     case outcomeUnknown(reason: String)
     /// No connection that was of use came about in as many attempts as the options allow. It was
     /// not done.

@@ -23,8 +23,8 @@ public struct ClientOptions: Hashable, Sendable {
     public var keepAlive = Duration.seconds(15)
     /// What happens when there is no connection.
     public var reconnect = Reconnect()
-    /// The IP addresses of `host`, for who knows them already; nil asks for them. All are tried, the
-    /// next one when the one before refuses or does not answer at once.
+    /// The IP addresses of `host`, for who knows them already; nil asks for them. All are tried,
+    /// the next one when the one before refuses or does not answer at once.
     public var addresses: [String]?
 
     /// A broker at this address, with the defaults.
@@ -42,9 +42,9 @@ public struct ClientOptions: Hashable, Sendable {
         public var longestPause = Duration.seconds(5)
         /// How many attempts in a row may fail; nil for as long as it takes. One has failed if
         /// nothing was answered on its connection, or the subscription was refused for a reason
-        /// that passes. Afterwards all that waits fails with ``ClientError/unreachable(reason:)`` or
-        /// that refusal, and with ``ClientError/outcomeUnknown(reason:)`` if it had been sent; what is
-        /// asked for later starts anew.
+        /// that passes. Afterwards all that waits fails with ``ClientError/unreachable(reason:)``
+        /// or that refusal, and with ``ClientError/outcomeUnknown(reason:)`` if it had been sent;
+        /// what is asked for later starts anew.
         public var attempts: Int?
 
         /// The defaults.

@@ -3,8 +3,8 @@ internal import Wire
 
 /// A message that a subscription has delivered.
 ///
-/// Until it is acknowledged it is in flight, and comes again when the broker's visibility timeout is
-/// over or its connection ends.
+/// Until it is acknowledged it is in flight, and comes again when the broker's visibility timeout
+/// is over or its connection ends.
 public struct Delivery: Sendable {
     /// The topic.
     public let topic: String
@@ -108,8 +108,8 @@ public enum Settlement: Hashable, Sendable {
     /// The broker has taken it. It is on disk within a moment; a broker that crashes before that
     /// delivers the message again.
     case done
-    /// The message is not in flight for this delivery: its time was over, its connection ended (this
-    /// acknowledgement may or may not have arrived before), or it had been settled already. Unless
-    /// it was acknowledged, it comes again.
+    /// The message is not in flight for this delivery: its time was over, its connection ended
+    /// (this acknowledgement may or may not have arrived before), or it had been settled already.
+    /// Unless it was acknowledged, it comes again.
     case notInFlight
 }

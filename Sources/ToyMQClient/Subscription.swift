@@ -4,10 +4,10 @@ internal import NIOCore
 /// ``ToyMQClient/subscribe(to:as:)``.
 ///
 /// It has a connection of its own, made at once. When that ends, it is made again and the
-/// subscription goes on: all that was in flight comes again. The sequence ends when the subscription
-/// or the client is closed or the task is cancelled, and throws what the broker has refused it with.
-/// What a cancelled loop has not taken stays for the next one. One loop at a time is the rule; with
-/// several, each delivery goes to one. It keeps its client.
+/// subscription goes on: all that was in flight comes again. The sequence ends when the
+/// subscription or the client is closed or the task is cancelled, and throws what the broker has
+/// refused it with. What a cancelled loop has not taken stays for the next one. One loop at a time
+/// is the rule; with several, each delivery goes to one. It keeps its client.
 public struct Subscription: AsyncSequence, Sendable {
     /// A message.
     public typealias Element = Delivery
@@ -34,8 +34,9 @@ public struct Subscription: AsyncSequence, Sendable {
     public var interruption: String? { core.interruption }
 
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for
-    /// the broker to take them, and ends the connection. What is not acknowledged comes again to the
-    /// consumer's next subscription. May be called more than once, and after the client was closed.
+    /// the broker to take them, and ends the connection. What is not acknowledged comes again to
+    /// the consumer's next subscription. May be called more than once, and after the client was
+    /// closed.
     public func close() async { await core.close() }
 
     /// Takes one delivery after the other.

@@ -72,8 +72,8 @@ public final class ToyMQClient: Sendable {
     }
 
     /// Hands a message over and comes back at once, or when there is room for it: as many as
-    /// ``ClientOptions/publishWindow`` may be unanswered. They go out in the order of the calls, and
-    /// are answered in it.
+    /// ``ClientOptions/publishWindow`` may be unanswered. They go out in the order of the calls,
+    /// and are answered in it.
     public func startPublishing(
         _ message: Message, to topic: String
     ) async throws(ClientError) -> PendingPublish {
@@ -136,10 +136,11 @@ public final class ToyMQClient: Sendable {
 
     // MARK: Closing
 
-    /// Takes nothing more, waits for what is unanswered, acknowledgements included, up to `timeout`,
-    /// and ends the subscriptions, the connections, the clients on its thread and the thread. What is
-    /// not answered by then fails. A second call waits for the first. A look-up of the broker's name
-    /// that is going on cannot be given up, and takes at most ``ClientOptions/connectTimeout`` more.
+    /// Takes nothing more, waits for what is unanswered, acknowledgements included, up to
+    /// `timeout`, and ends the subscriptions, the connections, the clients on its thread and the
+    /// thread. What is not answered by then fails. A second call waits for the first. A look-up of
+    /// the broker's name that is going on cannot be given up, and takes at most
+    /// ``ClientOptions/connectTimeout`` more.
     public func close(timeout: Duration = .seconds(5)) async {
         core.close(within: timeout)
         await core.waitUntilOver()

@@ -1,5 +1,5 @@
-/// Takes commands off the front of the bytes that a client has sent. It keeps no byte: what is asked
-/// again with the same bytes and more behind them answers the same, only sooner.
+/// Takes commands off the front of the bytes that a client has sent. It keeps no byte: what is
+/// asked again with the same bytes and more behind them answers the same, only sooner.
 public struct CommandParser: Hashable, Sendable {
     /// What the front of the bytes is.
     public enum Step: Hashable, Sendable {

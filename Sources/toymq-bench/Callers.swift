@@ -2,8 +2,8 @@ import NIOConcurrencyHelpers
 import Threads
 import WAL
 
-// The locks of the benchmark are NIO's: ThreadSanitizer sees what a `Synchronization.Mutex` guards as
-// unguarded.
+// The locks of the benchmark are NIO's: ThreadSanitizer sees what a `Synchronization.Mutex` guards
+// as unguarded.
 
 /// Callers in a closed loop, for the time of one slice.
 struct Callers {

@@ -105,8 +105,8 @@ extension NativeFollower {
         return evidence != judged
     }
 
-    /// The first frame that a survey would go on with behind the place where the walk stands, or the
-    /// place itself if it holds a frame that was written as it is and is none; nil if it may be
+    /// The first frame that a survey would go on with behind the place where the walk stands, or
+    /// the place itself if it holds a frame that was written as it is and is none; nil if it may be
     /// the end.
     private func proof(_ here: FollowedSegment, _ size: UInt64) throws(DiskError) -> UInt64? {
         var walker = FrameWalker(here.file, from: here.offset, to: size)

@@ -52,7 +52,8 @@ final class Output {
         if descriptors.revents & Int16(POLLERR | POLLHUP) != 0 {
             failure = failure ?? .closed
         } else {
-            // Something that poll(2) reports for ever: without a pause it would be asked all the time.
+            // Something that poll(2) reports for ever: without a pause it would be asked all the
+            // time.
             usleep(UInt32(milliseconds) * 1000)
         }
     }

@@ -28,8 +28,8 @@ struct ReportFile {
     }
 
     /// What stands there that no page may replace, in words; nil if nothing does. Writing ends in a
-    /// rename, which takes whatever has the name away: a device, a socket that somebody listens on, a
-    /// link in place of what it leads to.
+    /// rename, which takes whatever has the name away: a device, a socket that somebody listens on,
+    /// a link in place of what it leads to.
     var obstacle: String? {
         var status = stat()
         // What cannot be looked at cannot be written either, and writing says why.

@@ -5,8 +5,8 @@ import Threads
 import ToolSupport
 
 /// Writes log lines to standard error on a thread of its own, each with one write(2). Whoever logs
-/// never waits: a pipe that nobody reads would hold event loops, committers and the thread that takes
-/// signals. When too much is waiting, further lines are left out and counted.
+/// never waits: a pipe that nobody reads would hold event loops, committers and the thread that
+/// takes signals. When too much is waiting, further lines are left out and counted.
 final class LogWriter: Sendable {
     private struct State {
         var lines: [String] = []
@@ -58,7 +58,7 @@ final class LogWriter: Sendable {
                 format, .warning, "\(count) left out: standard error was not read in time"))
     }
 
-    /// Waits until everything is written, but not for long. Nothing is written any more of what comes
-    /// behind. Blocks.
+    /// Waits until everything is written, but not for long. Nothing is written any more of what
+    /// comes behind. Blocks.
     func close() { _ = thread.finish(deadline: MonotonicClock.now() + LogWriter.longestEnd) }
 }

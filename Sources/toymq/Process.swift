@@ -9,8 +9,8 @@ import Threads
 import ToolSupport
 import WAL
 
-/// The life of the program: start, serve, stop. The main thread waits for signals from the beginning
-/// to the end; one other thread starts and stops everything.
+/// The life of the program: start, serve, stop. The main thread waits for signals from the
+/// beginning to the end; one other thread starts and stops everything.
 struct Process {
     private let settings: Settings
 

@@ -84,8 +84,8 @@ struct AckCommand: ParsableCommand {
         }
     }
 
-    /// Whether what was delivered here is in flight here still. It is given back, as all the rest will
-    /// be at the end.
+    /// Whether what was delivered here is in flight here still. It is given back, as all the rest
+    /// will be at the end.
     private func isOurs(_ delivery: Delivery) throws(ClientError) -> Bool {
         try waitFor { () async throws(ClientError) in try await delivery.nack() } == .done
     }
@@ -170,7 +170,8 @@ private final class Acknowledging {
         return isWanted
     }
 
-    /// The broker has taken the acknowledgement, or the connection has ended before. Gives the first.
+    /// The broker has taken the acknowledgement, or the connection has ended before. Gives the
+    /// first.
     func settled(_ id: UInt64, _ isTaken: Bool) -> Bool {
         guard isTaken else {
             unanswered.insert(id)

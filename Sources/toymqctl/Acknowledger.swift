@@ -4,8 +4,8 @@ import ToyMQClient
 /// Acknowledges what was printed, and knows what comes again all the same.
 final class Acknowledger {
     private let subscription: Subscription
-    /// Printed, and the broker has confirmed no acknowledgement. A message that was delivered again,
-    /// on another connection, leaves with the acknowledgement of that.
+    /// Printed, and the broker has confirmed no acknowledgement. A message that was delivered
+    /// again, on another connection, leaves with the acknowledgement of that.
     private var unconfirmed: Set<UInt64> = []
     private var pending: [(id: UInt64, settlement: PendingSettlement)] = []
 

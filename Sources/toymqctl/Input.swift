@@ -51,8 +51,8 @@ final class Input {
         case tooLong
     }
 
-    /// The lines that are there to be read at once, waiting for the first; nil at the end. A last line
-    /// needs no end. No more is kept of a line than `limit` bytes and one reading.
+    /// The lines that are there to be read at once, waiting for the first; nil at the end. A last
+    /// line needs no end. No more is kept of a line than `limit` bytes and one reading.
     func lines(limit: Int) throws -> [Line]? {
         let end = UInt8(ascii: "\n")
         while let more = try ahead.take() ?? read() {
@@ -81,8 +81,8 @@ final class Input {
         (rest, isInLongLine) = ([], true)
     }
 
-    /// Whether there is more, as far as that can be told without waiting: from whoever writes it and
-    /// has not ended it there will be.
+    /// Whether there is more, as far as that can be told without waiting: from whoever writes it
+    /// and has not ended it there will be.
     var hasMore: Bool {
         if !rest.isEmpty || isInLongLine || ahead != nil { return true }
         var poller = pollfd(fd: file.rawValue, events: Int16(POLLIN), revents: 0)

@@ -76,7 +76,8 @@ struct SubCommand: ParsableCommand {
         }
     }
 
-    /// Waits for the subscription; false if the broker says nothing of it. Throws why there is none.
+    /// Waits for the subscription; false if the broker says nothing of it. Throws why there is
+    /// none.
     private func isAccepted(
         _ subscription: Subscription, _ options: ClientOptions
     ) throws(ClientError) -> Bool {

@@ -115,8 +115,8 @@ public final class Chaos {
         try sleep(until: begin + .seconds(plan.seconds))
     }
 
-    /// A crash tells something only if messages were OK'd since the one before: on a machine that is
-    /// busy with something else that may take longer than was planned.
+    /// A crash tells something only if messages were OK'd since the one before: on a machine that
+    /// is busy with something else that may take longer than was planned.
     private func waitForWork() throws {
         let (before, deadline) = (okBefore, ContinuousClock.now + .seconds(60))
         // After a finding, such as a topic that is damaged, there may never be any.

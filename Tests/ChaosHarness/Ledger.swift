@@ -133,7 +133,8 @@ final class Ledger: Sendable {
 
     // MARK: Between two runs of the broker
 
-    /// The broker was killed and has left this. What was acknowledged `slack` before has to be in it.
+    /// The broker was killed and has left this. What was acknowledged `slack` before has to be in
+    /// it.
     func killed(_ flushed: Acknowledgements, slack: Duration) {
         let now = ContinuousClock.now
         let text = state.withLockedValue { state -> String? in

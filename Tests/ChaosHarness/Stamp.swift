@@ -1,12 +1,13 @@
-/// What tells a message from all others: who published it and as which. Its payload follows from it,
-/// so that nothing has to be kept of a message but this.
+/// What tells a message from all others: who published it and as which. Its payload follows from
+/// it, so that nothing has to be kept of a message but this.
 struct Stamp: Hashable, Sendable {
     /// Invariant: below 2^16.
     let producer: UInt64
     /// Invariant: below 2^48.
     let sequence: UInt64
 
-    /// Every tenth message has no key: nobody can say what has become of it when its answer is lost.
+    /// Every tenth message has no key: nobody can say what has become of it when its answer is
+    /// lost.
     var hasKey: Bool { sequence % 10 != 9 }
     var key: String? { hasKey ? "p\(producer):\(sequence)" : nil }
 

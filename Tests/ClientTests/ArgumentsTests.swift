@@ -3,8 +3,8 @@ import Glibc
 import ProcessSupport
 import Testing
 
-/// What is not UTF-8 on a command line or in the environment is refused and not repaired: it would be
-/// another key, payload or path.
+/// What is not UTF-8 on a command line or in the environment is refused and not repaired: it would
+/// be another key, payload or path.
 @Suite("Arguments that are not UTF-8", .timeLimit(.minutes(10))) struct ArgumentsTests {
     /// A directory that is empty at first.
     private final class Folder {
@@ -22,7 +22,8 @@ import Testing
         }
     }
 
-    /// Runs a program of this build in a folder with these arguments, as the shell understands them.
+    /// Runs a program of this build in a folder with these arguments, as the shell understands
+    /// them.
     private func shell(
         _ name: String, _ arguments: String, environment: String = "", in folder: Folder,
         input: String = ""

@@ -5,8 +5,8 @@ import SystemPackage
 import Testing
 import WAL
 
-/// A write beyond `ulimit -f` sends SIGXFSZ, by which a process that does not expect it ends: a broker
-/// with all its topics, a repair in its midst.
+/// A write beyond `ulimit -f` sends SIGXFSZ, by which a process that does not expect it ends: a
+/// broker with all its topics, a repair in its midst.
 @Suite("Programs whose files may not grow", .timeLimit(.minutes(10))) struct FileSizeLimitTests {
     private let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("toymq-limit-\(UUID().uuidString)").path
@@ -21,9 +21,9 @@ import WAL
 
     /// A command that runs a program of this build with files of so many KiB at most.
     private func limited(_ kibibytes: Int, _ name: String, _ arguments: [String]) -> [String] {
-        // In POSIX mode a unit is 512 bytes. A program that is built with ThreadSanitizer writes a file of
-        // its own when it starts, and ends by SIGBUS if that is cut short; with nowhere to put it, it
-        // goes on without.
+        // In POSIX mode a unit is 512 bytes. A program that is built with ThreadSanitizer writes a
+        // file of its own when it starts, and ends by SIGBUS if that is cut short; with nowhere to
+        // put it, it goes on without.
         let script =
             "ulimit -c 0; ulimit -f \(kibibytes * 2); TMPDIR=/nonexistent; export TMPDIR; exec \"$@\""
         return ["/bin/sh", "-c", script, "sh", builtProgram(name)] + arguments

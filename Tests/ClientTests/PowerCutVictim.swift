@@ -8,8 +8,8 @@ import Simulation
 import SystemPackage
 import WAL
 
-/// A broker in this process on a disk in memory. Crashing it cuts the power: nothing is left that no
-/// sync has covered.
+/// A broker in this process on a disk in memory. Crashing it cuts the power: nothing is left that
+/// no sync has covered.
 final class PowerCutVictim: Victim {
     let refusesWhenCrashing = true
     private var disk = MortalDisk(SimulatedDisk(), acknowledgesEarly: false)
@@ -73,8 +73,8 @@ final class PowerCutVictim: Victim {
     }
 }
 
-/// A disk that fails every change from one moment on. What was forced before is in `state` then, and
-/// no sync that it does not cover has succeeded.
+/// A disk that fails every change from one moment on. What was forced before is in `state` then,
+/// and no sync that it does not cover has succeeded.
 private final class MortalDisk: Disk {
     private let disk: SimulatedDisk
     private let life: Life

@@ -18,7 +18,8 @@ final class TestBroker {
         victim = ProcessVictim(
             path: builtProgram("toymq"), data: FilePath(root.path).appending("data"),
             log: FilePath(root.path).appending("log"),
-            // On a busy machine a test may wait longer for its turn than a message for its consumer.
+            // On a busy machine a test may wait longer for its turn than a message for its
+            // consumer.
             arguments: ["--visibility-timeout", "600s"] + arguments)
         port = try victim.start()
     }

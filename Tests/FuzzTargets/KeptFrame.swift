@@ -4,9 +4,9 @@ import WAL
 /// repair can keep, worked out from the rules of the format alone.
 ///
 /// Each frame keeps its position. Between two of them there are only `lost` frames, of 38 bytes for
-/// one id and 46 for more, marks of 38 bytes each, and in front of a segment's first frame its mark. Where
-/// that does not come out, one of the two has to go. Bytes that were written by a log never come to
-/// this; bytes that a fuzzer has mended do.
+/// one id and 46 for more, marks of 38 bytes each, and in front of a segment's first frame its
+/// mark. Where that does not come out, one of the two has to go. Bytes that were written by a log
+/// never come to this; bytes that a fuzzer has mended do.
 struct KeptFrame {
     let bytes: [UInt8]
     let file: String

@@ -5,8 +5,8 @@ import SystemPackage
 import WAL
 import WALTestSupport
 
-/// A log as `SegmentTarget` takes it, repaired: what was whole and in place is there afterwards, byte
-/// for byte; the log is clean; a second repair does nothing; undoing gives every byte back.
+/// A log as `SegmentTarget` takes it, repaired: what was whole and in place is there afterwards,
+/// byte for byte; the log is clean; a second repair does nothing; undoing gives every byte back.
 enum SalvageTarget {
     private static let data: FilePath = "/d"
     private static let topic: FilePath = "/d/topics/t"

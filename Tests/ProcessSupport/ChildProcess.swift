@@ -115,7 +115,8 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Waits for what the process does and nobody announces; false if it ends or `seconds` pass first.
+    /// Waits for what the process does and nobody announces; false if it ends or `seconds` pass
+    /// first.
     public func comes(_ seconds: Double = 60, _ condition: () -> Bool) -> Bool {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while !condition() {

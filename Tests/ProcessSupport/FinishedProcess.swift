@@ -23,8 +23,8 @@ public struct FinishedProcess {
         (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
     }
 
-    /// Runs the program `words[0]` with the rest as its arguments, `input` on its standard input. If
-    /// a condition is given, it is killed (SIGKILL) as soon as that holds.
+    /// Runs the program `words[0]` with the rest as its arguments, `input` on its standard input.
+    /// If a condition is given, it is killed (SIGKILL) as soon as that holds.
     public init(
         _ words: [String], input: String = "", directory: String? = nil,
         killingWhen condition: (() -> Bool)? = nil

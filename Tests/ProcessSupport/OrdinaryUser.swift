@@ -9,7 +9,8 @@ public enum OrdinaryUser {
         ? ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
 
     /// Whether an ordinary user can run the program of that name which was built beside the tests:
-    /// not where setpriv(1) is missing or not allowed, nor where the build is in a folder of root's.
+    /// not where setpriv(1) is missing or not allowed, nor where the build is in a folder of
+    /// root's.
     public static func canRun(_ program: String) -> Bool {
         let words = wrapper + [builtProgram(program)]
         guard FileManager.default.isExecutableFile(atPath: words[0]),

@@ -5,8 +5,8 @@ import WALTestSupport
 @testable import Repair
 @testable import WAL
 
-/// Gaps that no frame fits, and that no broker can leave: whole frames give way. The check says so in
-/// words; a message that is there is not lost before a repair gives it up.
+/// Gaps that no frame fits, and that no broker can leave: whole frames give way. The check says so
+/// in words; a message that is there is not lost before a repair gives it up.
 @Suite struct OddGapTests {
     /// Two messages, so many bytes that are nothing for so many ids, and two messages.
     private func bench(gap: Int, ids: UInt64 = 0, markBefore: Bool = false) -> RepairBench {

@@ -240,7 +240,8 @@ import WALTestSupport
 
     @Test func segmentsUnderTheNamesOfOthers() throws {
         let (first, second, third) = threeSegments()
-        // The third has the name of the second one, which has the first one's; that is the active one.
+        // The third has the name of the second one, which has the first one's; that is the active
+        // one.
         try explore(
             "renamed segments",
             [

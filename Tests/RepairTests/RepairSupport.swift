@@ -55,8 +55,9 @@ struct RepairBench {
         Repair(try target(path), mode: mode, on: storage, now: RepairBench.now).run()
     }
 
-    /// Repairs `files` and gives the ids that are read afterwards. On the way: the repaired log is sound,
-    /// a second repair does nothing, undoing gives every byte back, and repairing again the same.
+    /// Repairs `files` and gives the ids that are read afterwards. On the way: the repaired log is
+    /// sound, a second repair does nothing, undoing gives every byte back, and repairing again the
+    /// same.
     static func idsAfterRepair(
         _ files: [(name: String, bytes: [UInt8])], bits: ExitBits = .corrected
     ) throws -> [UInt64] {

@@ -15,7 +15,8 @@ final class BrokerProcess: Sendable {
     struct NotStarted: Error { let text: String }
 
     /// Starts it, with at most so many descriptors if that is given, and waits until it serves. Its
-    /// log goes to a pipe if that is wanted, which is read with `readErrorToEnd`, and else to a file.
+    /// log goes to a pipe if that is wanted, which is read with `readErrorToEnd`, and else to a
+    /// file.
     init(
         _ data: DataFolder, _ arguments: [String] = [], environment: [String: String] = [:],
         descriptors: Int? = nil, pipesLog: Bool = false

@@ -354,8 +354,9 @@ struct SessionTests {
     @Test("answers that the socket does not take at once come whole, once and in order")
     func answersThatDoNotFit() throws {
         let broker = try BrokerProcess(try DataFolder())
-        // The kernel keeps little for it. Each time there is one answer for all that it waits for, which
-        // is written at once; until nothing more is taken, because the answers have filled the socket.
+        // The kernel keeps little for it. Each time there is one answer for all that it waits for,
+        // which is written at once; until nothing more is taken, because the answers have filled
+        // the socket.
         let client = try RawClient(port: broker.port, receiveBytes: 4096)
         let other = try broker.client()
         let text = String(repeating: "PUB t - 1\nx\n", count: 1_000)

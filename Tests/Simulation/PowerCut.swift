@@ -4,7 +4,8 @@
 /// - Writes: each unit of `unitBytes` that was touched has its content as last synced, or as it was
 ///   after any of the writes since. What was never forced before is zeros or garbage where it is
 ///   missing, or some of it the one and some the other.
-/// - Size: that last synced or any since, with or without the content, and at unit boundaries between.
+/// - Size: that last synced or any since, with or without the content, and at unit boundaries
+///   between.
 /// - The last write may be torn at any byte.
 /// - Names: each change of a directory is there or not; a rename is there whole or not at all.
 package struct PowerCut: Sendable {

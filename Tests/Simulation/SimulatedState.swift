@@ -1,8 +1,8 @@
 package import SystemPackage
 package import WAL
 
-/// Everything a simulated disk holds, as a value: a copy is a snapshot. What is forced is kept apart
-/// from what only the cache has, so that a power cut can be played from any snapshot.
+/// Everything a simulated disk holds, as a value: a copy is a snapshot. What is forced is kept
+/// apart from what only the cache has, so that a power cut can be played from any snapshot.
 package struct SimulatedState: Sendable {
     package typealias InodeNumber = UInt64
 

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// Whoever may put a file beside a log may give it any name; what is printed for people is one line a
-/// thing all the same, and moves no cursor.
+/// Whoever may put a file beside a log may give it any name; what is printed for people is one line
+/// a thing all the same, and moves no cursor.
 @Suite("Names that a terminal should not see") struct OddNameTests {
     private static let odd = "evil\nclean: \u{1b}[31m\u{202e}.txt"
     private let folder: DumpFolder

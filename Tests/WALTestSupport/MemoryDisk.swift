@@ -2,8 +2,8 @@ package import SystemPackage
 package import Threads
 package import WAL
 
-/// A disk in memory, for tests: quick enough to open a log at every byte, and it fails, stalls, runs
-/// full and loses power when it is told to.
+/// A disk in memory, for tests: quick enough to open a log at every byte, and it fails, stalls,
+/// runs full and loses power when it is told to.
 ///
 /// A sync that fails drops what was dirty: the cache goes on showing the bytes, a later sync
 /// succeeds, and they are not on the disk. That is what Linux does.

@@ -44,8 +44,8 @@ import WALTestSupport
         #expect(found.nextID == 6)
     }
 
-    /// A crash has left the last segment sealed and the next one not made, and then it rots: nothing
-    /// tells where its ids end, and none of them may be given out again.
+    /// A crash has left the last segment sealed and the next one not made, and then it rots:
+    /// nothing tells where its ids end, and none of them may be given out again.
     @Test(arguments: [0, 1, 3])
     func theRottenEndOfTheLastSealedSegmentHasLostItsIDsThoughNoSegmentFollows(gone: Int) throws {
         var first = SegmentBuilder()

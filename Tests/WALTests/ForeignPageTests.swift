@@ -3,8 +3,8 @@ import WALTestSupport
 
 @testable import WAL
 
-/// The first page of a segment is written over by that of another segment or log: what stands behind
-/// it still says where it belongs, and so do the neighbours.
+/// The first page of a segment is written over by that of another segment or log: what stands
+/// behind it still says where it belongs, and so do the neighbours.
 @Suite struct ForeignPageTests {
     private static let page = 512
 
@@ -113,7 +113,8 @@ import WALTestSupport
     }
 
     @Test func aSegmentThatLiesFurtherOnIsNotTakenForOneOfAnotherPlace() throws {
-        // The segment before it is gone, and a payload holds a copy that stands where that would be.
+        // The segment before it is gone, and a payload holds a copy that stands where that would
+        // be.
         let first = log()[0]
         var middle = first.next()
         middle.add(TestMessage("gone"))

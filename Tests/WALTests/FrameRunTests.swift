@@ -213,7 +213,8 @@ import WALTestSupport
             ahead.ask(from: 0)
             ahead.stop()
             thread.withLock { $0 }?.join()
-            // Whether the thread came to it or not: nothing is under way, and the next can be asked.
+            // Whether the thread came to it or not: nothing is under way, and the next can be
+            // asked.
             var buffer = ByteBuffer()
             _ = ahead.take(from: 0, into: &buffer)
         }

@@ -5,8 +5,8 @@ import WALTestSupport
 @testable import WAL
 
 /// A log may be made so that examining it takes long; it has to be linear all the same. The time of
-/// four times as much is compared with that of one, in processor time of this thread; the square would
-/// be sixteen times as much.
+/// four times as much is compared with that of one, in processor time of this thread; the square
+/// would be sixteen times as much.
 @Suite(.serialized) struct LinearTimeTests {
     /// Damaged places, and behind them frames of falling ids that each prove something else.
     private func manyProofs(_ count: Int) -> LogImage {

@@ -3,8 +3,8 @@ import Testing
 import WAL
 import WALTestSupport
 
-/// What the broker builds on: one hand-over per commit, a commit on the calling thread, and the keys
-/// of a log that is being opened.
+/// What the broker builds on: one hand-over per commit, a commit on the calling thread, and the
+/// keys of a log that is being opened.
 @Suite struct LogBrokerContractTests {
     private final class Watcher: AppendObserver {
         let heard = Observed<[String]>([])

@@ -171,7 +171,8 @@ import WALTestSupport
         try? log.close()
     }
 
-    /// A pool that is busy runs no job: the committer, or closing, tells those whom none has come to.
+    /// A pool that is busy runs no job: the committer, or closing, tells those whom none has come
+    /// to.
     @Test func tasksAreToldThoughNoJobRuns() throws {
         let fixture = LogFixture(threads: 0)
         let log = try fixture.open()

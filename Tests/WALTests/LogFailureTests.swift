@@ -253,8 +253,8 @@ import WALTestSupport
             try? log.close()
             isClosed.fire()
         }
-        // It has begun, and would find nothing to wait for but the drop. That nothing happens has no
-        // event: only how long it is watched.
+        // It has begun, and would find nothing to wait for but the drop. That nothing happens has
+        // no event: only how long it is watched.
         #expect(comesTrue { (try? log.appendLater(message)) == nil })
         #expect(!isClosed.wait(0.05))
         gate.open()

@@ -254,8 +254,8 @@ import WALTestSupport
         #expect(disk.descriptors == 0)
     }
 
-    /// Several find none at once and look for the same idle logs: what one of them has freed is room
-    /// for the others, too.
+    /// Several find none at once and look for the same idle logs: what one of them has freed is
+    /// room for the others, too.
     @Test func manyThreadsThatFindNoDescriptorAtOnceDoNotFail() throws {
         let disk = MemoryDisk()
         disk.descriptorLimit = 64

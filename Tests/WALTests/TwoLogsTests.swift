@@ -3,8 +3,8 @@ import WALTestSupport
 
 @testable import WAL
 
-/// A file whose mark is damaged and that holds frames of more than one place: those that stand first
-/// are the log, however much is behind them.
+/// A file whose mark is damaged and that holds frames of more than one place: those that stand
+/// first are the log, however much is behind them.
 @Suite struct TwoLogsTests {
     private func log(
         _ count: Int, firstID: UInt64 = 0, base: UInt64 = 1 << 40

@@ -19,8 +19,8 @@ final class Consumer: Sendable {
         var trouble: Trouble?
     }
 
-    /// Messages that could not be read: nobody is told that they are subscribed to them before it is
-    /// time to try again.
+    /// Messages that could not be read: nobody is told that they are subscribed to them before it
+    /// is time to try again.
     struct Trouble {
         let error: BrokerError
         let retryAt: UInt64
@@ -147,8 +147,8 @@ final class Consumer: Sendable {
         }
     }
 
-    /// Whether nothing is lost with it but how often its messages were delivered: nobody is connected
-    /// as it, and it has acknowledged nothing.
+    /// Whether nothing is lost with it but how often its messages were delivered: nobody is
+    /// connected as it, and it has acknowledged nothing.
     var leavesNothing: Bool {
         state.withLock { $0.current == nil && !$0.delivery.hasAcknowledged }
     }

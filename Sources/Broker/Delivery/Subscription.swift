@@ -44,8 +44,9 @@ public final class Subscription: Sendable {
     /// of them. Gives how many; fewer than `limit` mean that there are no more yet, or that `body`
     /// said stop.
     ///
-    /// Blocks on the disk. One thread at a time, `readDue` included. Damage that it meets closes the
-    /// topic, and so ends in time whoever reads it; what was shown before counts also when it throws.
+    /// Blocks on the disk. One thread at a time, `readDue` included. Damage that it meets closes
+    /// the topic, and so ends in time whoever reads it; what was shown before counts also when it
+    /// throws.
     public func read(
         upTo limit: Int, _ body: (borrowing StoredMessage) -> ReadStep
     ) throws(LogError) -> Int {
@@ -69,8 +70,8 @@ public final class Subscription: Sendable {
     }
 
     /// Shows what is due once more to `body`, with how often it was delivered before, and gives the
-    /// ids that were shown. Blocks on the disk; one thread at a time, `read` included. Fails as that
-    /// does.
+    /// ids that were shown. Blocks on the disk; one thread at a time, `read` included. Fails as
+    /// that does.
     public func readDue(
         _ body: (borrowing StoredMessage, UInt64) -> ReadStep
     ) throws(LogError) -> [MessageID] {
@@ -146,8 +147,8 @@ public final class Subscription: Sendable {
     }
 
     /// Puts as many of `ids`, as `read` has shown them, in flight as the window has room for; gives
-    /// how many. They are to be sent at once. None if the subscription has ended, nor while anything
-    /// is due once more.
+    /// how many. They are to be sent at once. None if the subscription has ended, nor while
+    /// anything is due once more.
     public func claim(_ ids: ArraySlice<MessageID>) -> Int {
         owner.deliver(self) { $0.deliver(ids, now: $1) } ?? 0
     }

@@ -1,8 +1,8 @@
 internal import HeapModule
 internal import Threads
 
-/// Runs short work at a time: one thread, the earliest deadline first. The work must not block; what
-/// does is handed to a pool.
+/// Runs short work at a time: one thread, the earliest deadline first. The work must not block;
+/// what does is handed to a pool.
 final class Timekeeper: Sendable {
     /// Entries are compared by their deadlines alone.
     private struct Entry: Comparable {

@@ -27,14 +27,15 @@ public final class WorkPool: Sendable {
         }
     }
 
-    /// Has a thread do `job`, in the order of the calls. Behind `shutdown` nothing is done any more.
+    /// Has a thread do `job`, in the order of the calls. Behind `shutdown` nothing is done any
+    /// more.
     public func run(_ job: @escaping @Sendable () -> Void) {
         state.withLock { if !$0.isStopping { $0.jobs.append(job) } }
         state.signal()
     }
 
-    /// Lets the threads finish what was given to them, and joins them; also behind or beside another
-    /// call that does. Blocks.
+    /// Lets the threads finish what was given to them, and joins them; also behind or beside
+    /// another call that does. Blocks.
     public func shutdown() {
         state.withLock { $0.isStopping = true }
         state.broadcast()
@@ -42,8 +43,8 @@ public final class WorkPool: Sendable {
     }
 
     /// Lets the threads finish what was given to them, and joins them; false, and they are not
-    /// joined, if they have not when `deadline` (monotonic nanoseconds) has passed: for the end of a
-    /// process, which does not wait for what may hang. Blocks.
+    /// joined, if they have not when `deadline` (monotonic nanoseconds) has passed: for the end of
+    /// a process, which does not wait for what may hang. Blocks.
     public func finish(deadline: UInt64) -> Bool {
         state.withLock { $0.isStopping = true }
         state.broadcast()

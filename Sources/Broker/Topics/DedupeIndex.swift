@@ -24,8 +24,8 @@ struct DedupeIndex {
     private var order: Deque<(key: [UInt8], serial: UInt64)> = []
     /// How many of them have gone.
     private var gone = 0
-    /// How many keys have a durable message: only those count, since what is being appended may fail
-    /// and must not push out what is known.
+    /// How many keys have a durable message: only those count, since what is being appended may
+    /// fail and must not push out what is known.
     private var durable = 0
     private var nextSerial: UInt64 = 0
     let capacity: Int
@@ -60,8 +60,8 @@ struct DedupeIndex {
         nextSerial += 1
     }
 
-    /// Forgets the oldest. Those that are being appended are the newest, and stay: whoever published
-    /// one twice has to be told how that ended.
+    /// Forgets the oldest. Those that are being appended are the newest, and stay: whoever
+    /// published one twice has to be told how that ended.
     private mutating func evict() {
         while durable > capacity, let oldest = order.popFirst() {
             if entries[oldest.key]?.serial == oldest.serial {
@@ -73,7 +73,8 @@ struct DedupeIndex {
         }
     }
 
-    /// On a full disk any number of keys may fail; that must not cost memory, nor one that is known.
+    /// On a full disk any number of keys may fail; that must not cost memory, nor one that is
+    /// known.
     private mutating func compact() {
         guard gone > 1024, gone > order.count / 2 else { return }
         order.removeAll { entries[$0.key]?.serial != $0.serial }

@@ -4,8 +4,9 @@ internal import WAL
 
 /// Who gets the messages.
 extension Topic {
-    /// Whether nothing can be read from it, and it may be tried now to open it: `Broker.reopen` goes
-    /// before `subscribe` then. It could not be opened before, and what was in the way may be gone.
+    /// Whether nothing can be read from it, and it may be tried now to open it: `Broker.reopen`
+    /// goes before `subscribe` then. It could not be opened before, and what was in the way may be
+    /// gone.
     public var mayBeReopened: Bool {
         state.withLock { state in
             guard case .failed(nil, _, let retryAt) = state.phase else { return false }
@@ -64,8 +65,8 @@ extension Topic {
         state.listening.removeAll { kept[$0.id] == nil }
     }
 
-    /// A durable message is not there any more. Nothing more is taken, as if that had been found when
-    /// the topic was opened: what is behind it could not be opened after a restart.
+    /// A durable message is not there any more. Nothing more is taken, as if that had been found
+    /// when the topic was opened: what is behind it could not be opened after a restart.
     func found(damage: LogError) {
         let isNews = state.withLock { state in
             switch state.phase {

@@ -161,7 +161,8 @@ public final class Topic: Sendable {
         return .refused(note(error, &state))
     }
 
-    /// What the clients are told of a log's failure; after a final one the topic takes nothing more.
+    /// What the clients are told of a log's failure; after a final one the topic takes nothing
+    /// more.
     private func note(_ error: LogError, _ state: inout State) -> BrokerError {
         switch error {
         case .invalidMessage: return .invalidMessage

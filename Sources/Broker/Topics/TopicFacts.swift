@@ -22,8 +22,8 @@ public struct TopicFacts: Hashable, Sendable {
         public let name: String
         /// The lowest id that it has not acknowledged.
         public let firstUnacknowledged: UInt64
-        /// How many ids it has not acknowledged, lost ones that it has not come to included; nil where
-        /// no log is open.
+        /// How many ids it has not acknowledged, lost ones that it has not come to included; nil
+        /// where no log is open.
         public let unacknowledged: UInt64?
         /// Messages in flight.
         public let inFlight: Int

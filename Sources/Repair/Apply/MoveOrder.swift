@@ -3,8 +3,9 @@ internal import WAL
 /// In which order bytes get the names that they belong to, so that at each moment all of them are
 /// under one that a check finds.
 ///
-/// Whoever gives a name away has to have got another one. Where bytes change places in a circle, the
-/// first of them gets a second name meanwhile: a check knows a segment by its mark, whatever its name.
+/// Whoever gives a name away has to have got another one. Where bytes change places in a circle,
+/// the first of them gets a second name meanwhile: a check knows a segment by its mark, whatever
+/// its name.
 struct MoveOrder {
     private let start: PlannedTopic
     private var taken: Set<SegmentName>

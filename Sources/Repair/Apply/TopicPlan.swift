@@ -131,8 +131,8 @@ struct TopicPlanning {
         if let only = target.onlyFile { restrict(&plan, to: only, start) }
     }
 
-    /// Leaves out what is done to other files. Where the file's own bytes get another name, or another
-    /// file's bytes its name, one is nothing without the other.
+    /// Leaves out what is done to other files. Where the file's own bytes get another name, or
+    /// another file's bytes its name, one is nothing without the other.
     private func restrict(_ plan: inout TopicPlan, to only: String, _ start: PlannedTopic) {
         let file = target.directory.appending(only)
         let isMoved = plan.changes.contains {
@@ -201,9 +201,9 @@ struct TopicPlanning {
         plan.changes = inOrder(plan.changes, start)
     }
 
-    /// Whatever stops the repair, each message is in a file that it will find again. So a file whose
-    /// bytes get another name is there before its old name goes to another one. And files are taken
-    /// away when the ones that stay say all that they proved.
+    /// Whatever stops the repair, each message is in a file that it will find again. So a file
+    /// whose bytes get another name is there before its old name goes to another one. And files are
+    /// taken away when the ones that stay say all that they proved.
     private func inOrder(_ changes: [FileChange], _ start: PlannedTopic) -> [FileChange] {
         let isRemoved = { (change: FileChange) in change.segment != nil && change.content == nil }
         let isMoved = { (change: FileChange) in TopicPlanning.isMoved(change, start) }

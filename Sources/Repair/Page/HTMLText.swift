@@ -1,6 +1,7 @@
 internal import WAL
 
-/// Writes a page. What comes from files and paths goes through `text`, which leaves no mark-up in it.
+/// Writes a page. What comes from files and paths goes through `text`, which leaves no mark-up in
+/// it.
 struct HTMLText: ~Copyable {
     private var buffer = ByteBuffer(capacity: 65_536)
 

@@ -3,11 +3,11 @@ internal import WAL
 
 /// Puts segments in the order of what they hold, and chooses among those that do not go together.
 ///
-/// A name is what a person may have changed, or a copy has got; the ids and positions of the frames in
-/// a file are what was written. So the frames say where a segment belongs. Of the segments that cannot
-/// follow each other, for they have the same ids or stand at the same positions, those stay that
-/// keep the most messages. One that stands where only another log's can is not chosen at all: what it
-/// holds must cost no message of this one.
+/// A name is what a person may have changed, or a copy has got; the ids and positions of the frames
+/// in a file are what was written. So the frames say where a segment belongs. Of the segments that
+/// cannot follow each other, for they have the same ids or stand at the same positions, those stay
+/// that keep the most messages. One that stands where only another log's can is not chosen at all:
+/// what it holds must cost no message of this one.
 struct SegmentChain {
     let disk: any Disk
     let directory: FilePath
@@ -28,8 +28,8 @@ struct SegmentChain {
         }
     }
 
-    /// The segments that stay, oldest first, each as far as it is kept. One of which nothing is kept
-    /// stays where it stands for ids that none of the others has.
+    /// The segments that stay, oldest first, each as far as it is kept. One of which nothing is
+    /// kept stays where it stands for ids that none of the others has.
     func arrange(_ facts: [SegmentFacts]) throws(DiskError) -> [SegmentFacts] {
         let strangers = strangers(facts)
         let facts = facts.filter { !strangers.contains($0.file) }

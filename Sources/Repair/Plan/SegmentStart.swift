@@ -21,7 +21,8 @@ struct SegmentStart: Hashable, Sendable {
     /// More bytes between two segments are not filled.
     private static let largestRoom = UInt64(FrameLayout.largestFrame)
 
-    /// - Parameter before: nil for the first segment, or if nothing tells where the one before ends.
+    /// - Parameter before: nil for the first segment, or if nothing tells where the one before
+    ///   ends.
     init(_ facts: SegmentFacts, after before: Before?) {
         self.init(base: facts.base, firstID: facts.firstID)
         guard let first = facts.runs.first else {

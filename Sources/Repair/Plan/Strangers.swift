@@ -7,7 +7,8 @@ internal import WAL
 /// are not of the same log, whatever their names. Which of the two belongs here nobody can say; of
 /// three, the two that go together do.
 enum Strangers {
-    /// More bytes than marks and what a repair has put there ever take, and next to nothing of 2^62.
+    /// More bytes than marks and what a repair has put there ever take, and next to nothing of
+    /// 2^62.
     private static let slack: UInt64 = 1 << 30
 
     /// The files of segments that are another log's; `sorted` are in the order of their ids.
@@ -48,7 +49,8 @@ enum Strangers {
         return isBeyond || start - from <= most
     }
 
-    /// Behind a `lost` frame a segment may begin anywhere further on: so a repair may have joined two.
+    /// Behind a `lost` frame a segment may begin anywhere further on: so a repair may have joined
+    /// two.
     private static func goesOnBehindLost(_ segment: SegmentFacts, _ next: SegmentFacts) -> Bool {
         guard let end = segment.keptEnd, let start = next.keptFrom else { return false }
         return segment.runs.last?.endsInLost == true && segment.keptNextID == next.keptFirstID

@@ -46,8 +46,8 @@ struct TopicMending {
         return way.topic
     }
 
-    /// An empty file under a sealed name is no segment, and does no harm where the active one begins
-    /// with the id that it is named by: a rename may replace it.
+    /// An empty file under a sealed name is no segment, and does no harm where the active one
+    /// begins with the id that it is named by: a rename may replace it.
     private func keepEmptyFiles(_ facts: [SegmentFacts], in way: inout Way) {
         let sealed = way.topic.segments.keys.compactMap {
             if case .sealed(let first) = $0 { first } else { nil }

@@ -5,8 +5,8 @@ internal import WAL
 ///
 /// What an examination keeps is kept, what it says is lost becomes `lost` frames: there is no
 /// second judge. The plan is examined in its turn, as if it were on the disk, until that finds
-/// nothing that is worse than a remark. What it does not keep of all that the first examination kept
-/// is given up, however that came about.
+/// nothing that is worse than a remark. What it does not keep of all that the first examination
+/// kept is given up, however that came about.
 struct TopicPlanner {
     let disk: any Disk
     let directory: FilePath

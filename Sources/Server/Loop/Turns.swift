@@ -6,8 +6,8 @@ import NIOPosix
 import Threads
 
 /// Connections that have had their loop for long enough, and go on when all its sockets have been
-/// looked at. What a loop is told to execute runs before it does that, however much it is: so a byte
-/// goes through a pipe, which the loop meets among its sockets. On the loop only.
+/// looked at. What a loop is told to execute runs before it does that, however much it is: so a
+/// byte goes through a pipe, which the loop meets among its sockets. On the loop only.
 final class Turns: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

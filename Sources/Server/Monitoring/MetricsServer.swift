@@ -140,8 +140,8 @@ private final class MetricsHandler: ChannelInboundHandler {
         }
     }
 
-    /// The next request of the connection is not taken before it is answered: HTTP's handlers see to
-    /// that.
+    /// The next request of the connection is not taken before it is answered: HTTP's handlers see
+    /// to that.
     private func respondWithMetrics(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
         let service = service
         let loop = context.eventLoop

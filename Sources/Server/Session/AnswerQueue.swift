@@ -43,8 +43,8 @@ struct AnswerQueue {
     /// Invariant: there are as many as entries `publishes`, in their order. Apart from them, so
     /// that another publish is counted in its place.
     private var runs = PublishRuns()
-    /// Invariant: there are as many as entries `duplicate`, in their order; their tickets grow. Apart
-    /// from them, so that one of ten thousand is found by its ticket without a look at each.
+    /// Invariant: there are as many as entries `duplicate`, in their order; their tickets grow.
+    /// Apart from them, so that one of ten thousand is found by its ticket without a look at each.
     private var duplicates: Deque<Duplicate> = []
     /// Duplicates whose answer is not there.
     private var waitingDuplicates = 0
@@ -56,8 +56,8 @@ struct AnswerQueue {
     var waiting: Int { runs.waiting + waitingDuplicates }
 
     /// Whether no more commands are to be taken before some have been answered: while a disk hangs,
-    /// a client could ask for any number of answers that take memory, and the loop's time when all of
-    /// them go out.
+    /// a client could ask for any number of answers that take memory, and the loop's time when all
+    /// of them go out.
     var isFull: Bool {
         textBytes > AnswerQueue.mostTextBytes
             || entries.count + runs.answered > AnswerQueue.mostAnswers
@@ -72,7 +72,8 @@ struct AnswerQueue {
         runs.append(topic)
     }
 
-    /// A publish waits for another one of its key. Tickets are given out in the order of publishing.
+    /// A publish waits for another one of its key. Tickets are given out in the order of
+    /// publishing.
     mutating func addDuplicate(ticket: UInt64) {
         if let last = duplicates.last {
             precondition(last.ticket < ticket, "a ticket that is older than the one before")

@@ -269,8 +269,8 @@ extension ConnectionHandler {
         answers.settle(ticket: ticket, text)
     }
 
-    /// Ends the connection if its consumer has got all that can be read, and there is more. There is
-    /// no answer to put that into: the next SUB is told why. False if the connection goes on.
+    /// Ends the connection if its consumer has got all that can be read, and there is more. There
+    /// is no answer to put that into: the next SUB is told why. False if the connection goes on.
     func endIfUnreadable() -> Bool {
         // A command that waits is answered first.
         guard case .open = phase, stall == nil, let feed, let error = feed.end else { return false }

@@ -60,8 +60,8 @@ extension ConnectionHandler {
         awaitDelivery()
     }
 
-    /// When the client has everything, it gets a while to close its side. Until then it may take its
-    /// time: closing now could lose what it has not read.
+    /// When the client has everything, it gets a while to close its side. Until then it may take
+    /// its time: closing now could lose what it has not read.
     private func awaitDelivery() {
         guard case .draining = phase, isWritten, !isDelivered, let context else { return }
         guard !hasUnsentAnswers else {
@@ -89,8 +89,8 @@ extension ConnectionHandler {
         if isDelivered { context?.close(promise: nil) }
         awaitDelivery()
         guard case .open = phase else { return }
-        // Its command was taken, and a topic may have been made for it: it is answered, and then the
-        // connection finishes.
+        // Its command was taken, and a topic may have been made for it: it is answered, and then
+        // the connection finishes.
         if case .topic? = stall { return }
         if answers.isEmpty, output.readableBytes == 0, !hasUnsentAnswers {
             // Nothing to wait for.

@@ -56,8 +56,8 @@ extension ConnectionHandler {
     }
     private static let mostOutputBytes = 256 << 10
 
-    /// Answers publishes that have become durable, if they are all that this connection waits for and
-    /// its answer can go straight to the socket; false if that takes more.
+    /// Answers publishes that have become durable, if they are all that this connection waits for
+    /// and its answer can go straight to the socket; false if that takes more.
     func answerAtOnce(_ topic: ObjectIdentifier, first: MessageID, count: Int) -> Bool {
         guard feed == nil, stall == nil, !isTouched, !sent.mayBeQueued, output.readableBytes == 0,
             let direct, answers.takeAll(topic, count)

@@ -1,8 +1,8 @@
 import Broker
 import Threads
 
-/// How much of the loop's time a connection has had since the loop looked at its sockets. The clock is
-/// looked at once for many commands that take little.
+/// How much of the loop's time a connection has had since the loop looked at its sockets. The clock
+/// is looked at once for many commands that take little.
 struct Turn {
     private static let commandsPerLook = 64
 

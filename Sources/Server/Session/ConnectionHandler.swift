@@ -73,7 +73,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var output = ByteBuffer()
     var hasWritten = false
     var direct: DirectOutput?
-    /// As the channel last said: asking it costs more than all else that is done for a small command.
+    /// As the channel last said: asking it costs more than all else that is done for a small
+    /// command.
     var isWritable = true
     /// Everything is with the kernel.
     var isWritten = false

@@ -5,8 +5,8 @@ import NIOCore
 /// waits for each answer a tenth of the throughput. The only place that touches a descriptor.
 ///
 /// Only until the channel says that it is inactive, which it does before anybody else runs on its
-/// loop, and while it has nothing queued: the descriptor may belong to another connection afterwards,
-/// and what is queued would be overtaken.
+/// loop, and while it has nothing queued: the descriptor may belong to another connection
+/// afterwards, and what is queued would be overtaken.
 struct DirectOutput {
     private let descriptor: NIOBSDSocket.Handle
 
@@ -26,8 +26,8 @@ struct DirectOutput {
     /// Gives how many bytes the kernel has taken, as the other one does.
     func write(_ bytes: [UInt8]) -> Int { write(bytes.span.raw) }
 
-    /// Bytes that were written and that the other side has not confirmed, the end of the stream as one
-    /// of them: SIOCOUTQ of tcp(7). 0 if the kernel does not say.
+    /// Bytes that were written and that the other side has not confirmed, the end of the stream as
+    /// one of them: SIOCOUTQ of tcp(7). 0 if the kernel does not say.
     var unconfirmedBytes: Int {
         var count: CInt = 0
         return unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0

@@ -138,8 +138,8 @@ final class Feed {
         if isLast { isWaiting = subscription.waitForMore() }
     }
 
-    /// Hands what may go out to `send`, until that says that it is enough. `hasRoom` is asked before
-    /// each.
+    /// Hands what may go out to `send`, until that says that it is enough. `hasRoom` is asked
+    /// before each.
     func deliver(hasRoom: () -> Bool, send: (ByteBuffer, _ count: Int, _ isDue: Bool) -> Void) {
         guard isStarted else { return }
         while hasRoom() {

@@ -1,7 +1,7 @@
 import DequeModule
 
-/// Publishes that have not been answered, in runs: those into one topic that follow each other are one,
-/// however many. What has come of them lies here while other answers are in the way.
+/// Publishes that have not been answered, in runs: those into one topic that follow each other are
+/// one, however many. What has come of them lies here while other answers are in the way.
 struct PublishRuns {
     typealias Outcome = AnswerQueue.Outcome
 
@@ -112,8 +112,8 @@ struct PublishRuns {
         return true
     }
 
-    /// What has come of the first publishes of the first run, and whether those were its last; nil if
-    /// nothing has.
+    /// What has come of the first publishes of the first run, and whether those were its last; nil
+    /// if nothing has.
     mutating func next() -> (outcome: Outcome, isLast: Bool)? {
         guard let done = runs[0].done else { return nil }
         answered -= done.count

@@ -1,5 +1,5 @@
-/// How much a connection has given to its socket and its channel, and how far in that its last answer
-/// reaches: behind it are only deliveries.
+/// How much a connection has given to its socket and its channel, and how far in that its last
+/// answer reaches: behind it are only deliveries.
 struct SentBytes {
     private var given: UInt64 = 0
     private var answerEnd: UInt64 = 0

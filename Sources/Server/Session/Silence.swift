@@ -28,14 +28,15 @@ struct Silence {
     /// Something has come, or may come from now on.
     mutating func stir() { hasStirred = true }
 
-    /// A look at a client that waits for an answer or for messages, or from which nothing is read: it
-    /// is not idle, nor late with what nobody reads. Its time begins when that is over.
+    /// A look at a client that waits for an answer or for messages, or from which nothing is read:
+    /// it is not idle, nor late with what nobody reads. Its time begins when that is over.
     mutating func excuse() {
         hasStirred = true
         isLate = false
     }
 
-    /// A look at a client that has nothing to wait for: what it has not done in time, if it is late.
+    /// A look at a client that has nothing to wait for: what it has not done in time, if it is
+    /// late.
     mutating func look(_ now: UInt64, _ client: Standing, _ options: ServerOptions) -> String? {
         if hasStirred {
             hasStirred = false

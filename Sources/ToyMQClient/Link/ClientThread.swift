@@ -51,8 +51,8 @@ final class ClientThread: Sendable {
         oneIsOver()
     }
 
-    /// On the loop. Ends the guests, those that come meanwhile too, takes no more work, and ends the
-    /// thread.
+    /// On the loop. Ends the guests, those that come meanwhile too, takes no more work, and ends
+    /// the thread.
     func end(within timeout: TimeAmount, _ done: @escaping @Sendable () -> Void) {
         let isOver = state.withLockedValue { state in
             state.isOver = state.guests.isEmpty

@@ -35,8 +35,8 @@ final class Connection: ChannelDuplexHandler {
 
     init(_ user: any ConnectionUser) { self.user = user }
 
-    /// Nobody listened, and the kernel gave this connection its own target for a source: whatever it
-    /// says comes back to itself, and the broker cannot have its port meanwhile.
+    /// Nobody listened, and the kernel gave this connection its own target for a source: whatever
+    /// it says comes back to itself, and the broker cannot have its port meanwhile.
     var isToItself: Bool {
         guard let channel = context?.channel, let own = channel.localAddress else { return false }
         return own == channel.remoteAddress

@@ -126,8 +126,8 @@ final class Link: ConnectionUser {
         phase = .connecting
         refusal = nil
         hasServed = false
-        // A name may have several addresses, which are tried beside each other: only the channel that
-        // came about gets a handler, and is read from that moment on.
+        // A name may have several addresses, which are tried beside each other: only the channel
+        // that came about gets a handler, and is read from that moment on.
         let own = NIOLoopBound(self, eventLoop: loop)
         ClientBootstrap(group: loop)
             .resolver(options.addresses.map { FixedResolver(loop, $0) })

@@ -77,8 +77,8 @@ package protocol Disk: Sendable {
     func open(_ path: FilePath, _ mode: FileMode) throws(DiskError) -> any DiskFile
     /// All entries of a directory but `.` and `..`, in no order.
     func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry]
-    /// Where a path leads from the root on, without links, `.` and `..`: the process may go to another
-    /// directory, and a link to another place. It has to exist.
+    /// Where a path leads from the root on, without links, `.` and `..`: the process may go to
+    /// another directory, and a link to another place. It has to exist.
     func resolve(_ path: FilePath) throws(DiskError) -> FilePath
     /// What is there, or nil if nothing is.
     func status(_ path: FilePath) throws(DiskError) -> FileStatus?
@@ -194,7 +194,8 @@ package enum LockHolder: Hashable, Sendable {
     /// Somebody, but the system does not say who (another pid namespace).
     case unknown
 
-    /// That `path` is in use, and what to do: the same line for a log, a data directory and a repair.
+    /// That `path` is in use, and what to do: the same line for a log, a data directory and a
+    /// repair.
     package static func complaint(_ path: FilePath, _ process: Int32?) -> String {
         let holder =
             process.map { "process \($0)" } ?? "another process (in another container, perhaps)"

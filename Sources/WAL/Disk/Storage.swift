@@ -14,8 +14,9 @@ public struct Storage: Sendable {
     public static let local = Storage(PosixDisk())
 
     /// A log that failed in this process: what the cache shows behind its durable end proves
-    /// nothing, so the file is cut there before anybody looks at it. Through a descriptor of its own:
-    /// nothing is tried again on the one that failed. Whoever calls it has the directory's lock.
+    /// nothing, so the file is cut there before anybody looks at it. Through a descriptor of its
+    /// own: nothing is tried again on the one that failed. Whoever calls it has the directory's
+    /// lock.
     func cutFailedEnd(in directory: FilePath) throws(DiskError) {
         guard !failedEnds.isEmpty else { return }
         let path = SegmentName.active.path(in: directory)

@@ -29,7 +29,8 @@ enum Completion: Sendable {
 /// The frames of one commit while they are being gathered, and whom to tell about them.
 ///
 /// Belongs to the queue under the log's lock, and from the moment it is taken out to the thread
-/// that commits, then to the one that tells: never to two, which is why it needs no lock of its own.
+/// that commits, then to the one that tells: never to two, which is why it needs no lock of its
+/// own.
 final class Batch: @unchecked Sendable {
     /// All of it in one property: Swift checks each access to a property of a class for overlap
     /// with another, and an append would make a dozen.

@@ -248,9 +248,9 @@ public final class Log: Sendable {
     /// the directory forced after each; the newest sealed one stays while the active segment has
     /// no message. Gives the first id that is left. Blocks.
     ///
-    /// Throws `unreadable` if a file could not be removed or the directory not be forced, `takenOver` if
-    /// it is not this log's any more, `closed` or `poisoned`. What was dropped before stays dropped, and
-    /// it may be called again.
+    /// Throws `unreadable` if a file could not be removed or the directory not be forced,
+    /// `takenOver` if it is not this log's any more, `closed` or `poisoned`. What was dropped
+    /// before stays dropped, and it may be called again.
     @discardableResult
     public func drop(below id: MessageID) throws(LogError) -> MessageID {
         try core.drop(below: id.rawValue)
@@ -258,12 +258,12 @@ public final class Log: Sendable {
     }
 
     /// Commits what was appended, writes a closing mark, and gives up the directory. Appends fail
-    /// from now on. Blocks, also for a drop that is under way. Closing again does nothing: it does not
-    /// wait for the first call either. Nor does closing a log that has failed before: it gives up the
-    /// directory, and says nothing of that failure again.
+    /// from now on. Blocks, also for a drop that is under way. Closing again does nothing: it does
+    /// not wait for the first call either. Nor does closing a log that has failed before: it gives
+    /// up the directory, and says nothing of that failure again.
     ///
-    /// Throws `poisoned` or `notWritten` if the mark could not be made durable, `takenOver` if it was
-    /// idle and its directory is not its own any more; the log is closed all the same, and every
-    /// acknowledged message is where it was.
+    /// Throws `poisoned` or `notWritten` if the mark could not be made durable, `takenOver` if it
+    /// was idle and its directory is not its own any more; the log is closed all the same, and
+    /// every acknowledged message is where it was.
     public func close() throws(LogError) { try core.close() }
 }

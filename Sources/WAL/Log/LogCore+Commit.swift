@@ -93,9 +93,9 @@ extension LogCore {
         return idleDeadline(state)
     }
 
-    /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives the
-    /// writer and, if the caller goes on, what to commit next if that could be taken already; nil if
-    /// the commit failed, and the writer was put back.
+    /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives
+    /// the writer and, if the caller goes on, what to commit next if that could be taken already;
+    /// nil if the commit failed, and the writer was put back.
     private func commit(
         _ batch: Batch, _ taken: SegmentWriter, takesNext: Bool
     ) -> (writer: SegmentWriter, next: Batch?)? {

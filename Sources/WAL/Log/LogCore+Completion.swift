@@ -15,8 +15,8 @@ struct Ending {
 }
 
 /// Completing callers, in the order of the ids: one thread at a time does, which is not always the
-/// one that has the writer. Telling many takes a part of a sync's time, so a committer that finds more
-/// to commit lets an idle thread do it and goes on.
+/// one that has the writer. Telling many takes a part of a sync's time, so a committer that finds
+/// more to commit lets an idle thread do it and goes on.
 extension LogCore {
     /// So many tasks are told by jobs of the pool that they run on, and not here.
     static let tasksWorthJobs = 8
@@ -53,9 +53,9 @@ extension LogCore {
     }
 
     /// All who append were in this commit, and nothing waits. Left to themselves they would stay
-    /// together, and the disk idle while they are told. So the committer tells, too, until a quarter
-    /// of them has come back, and goes on with those: from then on one half appends while the
-    /// other's commit is forced.
+    /// together, and the disk idle while they are told. So the committer tells, too, until a
+    /// quarter of them has come back, and goes on with those: from then on one half appends while
+    /// the other's commit is forced.
     func tellUntilMoreWaits(_ tasks: WaitingTasks) {
         while tasks.tellOne() {
             let waiting = state.withLock { Int($0.pending.last?.frames ?? 0) }

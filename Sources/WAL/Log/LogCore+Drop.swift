@@ -40,8 +40,8 @@ extension LogCore {
         }
     }
 
-    /// Names go by the path, the lock does not: if the directory was moved, another log's segment may
-    /// have the name.
+    /// Names go by the path, the lock does not: if the directory was moved, another log's segment
+    /// may have the name.
     private func checkPlace(of segment: Segment) throws(LogError) {
         let there: FileStatus?
         do {

@@ -43,7 +43,8 @@ extension LogCore {
 
     /// Puts the writer back for somebody who is no committer: what was staged meanwhile, and found
     /// the log scheduled or without its writer, is left to one. Under one lock: whoever stages in
-    /// between would schedule a committer that finds no writer, and leaves it to the one who has it.
+    /// between would schedule a committer that finds no writer, and leaves it to the one who has
+    /// it.
     private func handBack(_ writer: SegmentWriter) {
         let (hasWork, isAwaited) = state.withLock { state in
             state.isParking = false
@@ -227,9 +228,9 @@ extension LogCore {
         release(&writer)
     }
 
-    /// What a failed commit has left in the file was refused, and the next process would take it for
-    /// messages. So it goes as it does when this process opens the log again. If it cannot, it stays:
-    /// after a kill it would, too.
+    /// What a failed commit has left in the file was refused, and the next process would take it
+    /// for messages. So it goes as it does when this process opens the log again. If it cannot, it
+    /// stays: after a kill it would, too.
     private func cutRefused() {
         try? host.storage.cutFailedEnd(in: directory)
     }

@@ -15,7 +15,8 @@ final class LogCore: Sendable {
 
     struct State {
         var phase = Phase.open
-        /// Somebody closes it, or has: takes the writer for good. Others who close have nothing to do.
+        /// Somebody closes it, or has: takes the writer for good. Others who close have nothing to
+        /// do.
         var hasCloser = false
         /// The threads that would commit have ended.
         var isForsaken = false
@@ -103,8 +104,8 @@ final class LogCore: Sendable {
         staged(frameBytes, nextID: nextID, &state)
     }
 
-    /// Stages a `lost` frame for `count` ids, alone in its commit. It has the timestamp of the frame
-    /// before it: nobody knows when what it stands for was written.
+    /// Stages a `lost` frame for `count` ids, alone in its commit. It has the timestamp of the
+    /// frame before it: nobody knows when what it stands for was written.
     func stageLost(
         _ count: UInt64, _ completion: Completion, _ state: inout State
     ) throws(LogError) {

@@ -23,8 +23,9 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     /// disk has lost it. Run `toymq-fsck` on the directory.
     case damaged(segment: FilePath, offset: UInt64)
     /// While the log was idle and held no descriptor, another process took the directory or
-    /// changed it; or the directory was moved, and is not at its path any more. What was acknowledged
-    /// is in it. Nothing more is appended until the log has been closed and opened again.
+    /// changed it; or the directory was moved, and is not at its path any more. What was
+    /// acknowledged is in it. Nothing more is appended until the log has been closed and opened
+    /// again.
     case takenOver(FilePath)
 
     /// One line for people that says what to do.

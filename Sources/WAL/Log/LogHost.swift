@@ -39,8 +39,8 @@ public final class LogHost: Sendable {
     public let options: Options
     let queue = Monitor(CommitSchedule())
     let registry = Monitor(LogRegistry())
-    /// How often a log has given up its descriptors. Beside the registry: each commit looks at it, and
-    /// a lock that all logs share is not for that.
+    /// How often a log has given up its descriptors. Beside the registry: each commit looks at it,
+    /// and a lock that all logs share is not for that.
     let givenBack = Atomic<UInt64>(0)
     let closingGate = ClosingGate()
     private let threads: [OwnedThread]

@@ -59,8 +59,8 @@ extension LogHost {
     /// The same for a call that fails with something else; `cause` is the system call behind it, if
     /// there is one. What the call did until then has to be undone.
     ///
-    /// Several threads may find none at once, and what one of them frees another one may take: so it
-    /// is tried again as long as anything was given back since, by whomever, and not for ever.
+    /// Several threads may find none at once, and what one of them frees another one may take: so
+    /// it is tried again as long as anything was given back since, by whomever, and not for ever.
     func makingRoom<R, Failure: Error>(
         but log: LogCore?, _ cause: (Failure) -> DiskError?, _ call: () throws(Failure) -> R
     ) throws(Failure) -> R {

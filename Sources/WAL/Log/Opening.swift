@@ -66,9 +66,9 @@ struct Opening {
         }
     }
 
-    /// The same for where the paths lead just now: the lock is on that directory, and what is renamed
-    /// and removed later goes by its path. The process may go to another one until then, and the
-    /// parents that are forced are those of that directory and not of a link to it.
+    /// The same for where the paths lead just now: the lock is on that directory, and what is
+    /// renamed and removed later goes by its path. The process may go to another one until then,
+    /// and the parents that are forced are those of that directory and not of a link to it.
     private func resolved() throws(OpenError) -> Opening {
         do {
             var options = options

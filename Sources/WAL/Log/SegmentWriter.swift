@@ -18,7 +18,8 @@ struct SegmentWriter: Sendable {
     /// The first preallocation; each next one doubles the file, up to the segment size.
     private static let firstPreallocation: UInt64 = 128 << 10
     /// Zeros written with one commit, so that none waits for many of them, and only when fewer than
-    /// a quarter of that are left: the writes of a doubling are spread over the commits that use it.
+    /// a quarter of that are left: the writes of a doubling are spread over the commits that use
+    /// it.
     private static let zerosPerCommit: UInt64 = 256 << 10
 
     let directory: FilePath
@@ -211,7 +212,8 @@ struct SegmentWriter: Sendable {
         try forceRename()
     }
 
-    /// Names go by the path, the lock does not: if the directory was moved, another log may be there.
+    /// Names go by the path, the lock does not: if the directory was moved, another log may be
+    /// there.
     private func checkPlace() throws(Failure) {
         let there: FileStatus?
         do {

@@ -41,8 +41,9 @@ final class WaitingTasks: @unchecked Sendable {
     }
 
     /// Has the cooperative pool tell them, which blocks nothing there. Told by a thread of the log,
-    /// each task would wake a thread of the pool that takes the processor, runs it and sleeps again:
-    /// two switches for each message. A job wakes one thread at most, and finds the others awake.
+    /// each task would wake a thread of the pool that takes the processor, runs it and sleeps
+    /// again: two switches for each message. A job wakes one thread at most, and finds the others
+    /// awake.
     func startJobs() {
         Task.detached { [self] in
             // The second is started by the first: the committer has the disk to look after.

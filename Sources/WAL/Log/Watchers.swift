@@ -1,4 +1,5 @@
-/// Who waits for a message to become durable, by its id: a commit looks only at those that it wakes.
+/// Who waits for a message to become durable, by its id: a commit looks only at those that it
+/// wakes.
 struct Watchers {
     typealias Wake = @Sendable () -> Void
 

@@ -8,9 +8,11 @@ struct FrameFamilies {
         /// Where the first of them begins, and where the last one ends.
         let first: UInt64
         var end: UInt64
-        /// The first of them is a mark, and this is what the frame that ends there says of offset 0.
+        /// The first of them is a mark, and this is what the frame that ends there says of offset
+        /// 0.
         let opensBehind: UInt64?
-        /// Only marks may stand before the first id of a log, and id 0 stands where they do not lead.
+        /// Only marks may stand before the first id of a log, and id 0 stands where they do not
+        /// lead.
         var isImpossible = false
     }
 
@@ -29,8 +31,8 @@ struct FrameFamilies {
     private var families: [UInt64: Family] = [:]
     /// The frame at offset 0 if it is no mark.
     private var misplaced: FrameFields?
-    /// The first mark that ends where by its word the frame at offset 0 would: what is behind the two
-    /// has kept its place when they were exchanged.
+    /// The first mark that ends where by its word the frame at offset 0 would: what is behind the
+    /// two has kept its place when they were exchanged.
     private var exchanged: FrameFields?
     private var last: (base: UInt64, end: UInt64)?
 
@@ -64,10 +66,11 @@ struct FrameFamilies {
 
     /// The position of offset 0 that the frames agree on.
     ///
-    /// A frame at offset 0 that has changed places with a mark says it, with that mark, if any other
-    /// frame agrees. Else it is what most bytes of whole frames say: a copy of a frame inside a payload
-    /// says another one, but fewer bytes of it; and of two that are alike the copy is the later one.
-    /// But where another log has been appended, the one that stands first is this one, however short.
+    /// A frame at offset 0 that has changed places with a mark says it, with that mark, if any
+    /// other frame agrees. Else it is what most bytes of whole frames say: a copy of a frame inside
+    /// a payload says another one, but fewer bytes of it; and of two that are alike the copy is the
+    /// later one. But where another log has been appended, the one that stands first is this one,
+    /// however short.
     var common: Common? {
         guard let last else { return nil }
         if let exchanged, let family = families[exchanged.position] {
@@ -87,8 +90,8 @@ struct FrameFamilies {
         }
     }
 
-    /// A message at offset 0, where only a mark may stand, is out of place if nobody agrees with it,
-    /// however long it is: it is heard only if it is alone.
+    /// A message at offset 0, where only a mark may stand, is out of place if nobody agrees with
+    /// it, however long it is: it is heard only if it is alone.
     private func mostBytes(where isMeant: (Family) -> Bool) -> UInt64? {
         var unheard: UInt64?
         if let misplaced, families.count > 1,

@@ -145,8 +145,8 @@ package struct FrameSearch: ~Copyable {
     }
 
     /// Whether a whole frame is the copy of one that stands further on, where both say that they
-    /// stand: a page was written over another one. That takes the word of most of the file. A payload
-    /// with copies of all that was before it is no more than half of that.
+    /// stand: a page was written over another one. That takes the word of most of the file. A
+    /// payload with copies of all that was before it is no more than half of that.
     mutating func isCopy(_ frame: DecodedFrame, at offset: UInt64) throws(DiskError) -> Bool {
         guard let common = try commonBase() else { return false }
         let place = frame.fields.position &- common.base

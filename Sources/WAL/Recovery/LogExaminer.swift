@@ -81,8 +81,8 @@ package struct LogExaminer {
             reportEmptyBefore()
             try judgeUnmade(active)
         }
-        // A later version's frame is judged from the first place without a valid frame, and that may
-        // be long before it.
+        // A later version's frame is judged from the first place without a valid frame, and that
+        // may be long before it.
         result.nextID = newerAt.map { min($0, damagedAt ?? $0) } ?? expectedID ?? 0
         result.durableBelow = durableBelow
         result.endPosition = expectedPosition
@@ -177,8 +177,8 @@ package struct LogExaminer {
         return active
     }
 
-    /// The id that the commit of the first whole frame begins with, where the beginning of a file is
-    /// gone; nil if no frame is whole.
+    /// The id that the commit of the first whole frame begins with, where the beginning of a file
+    /// is gone; nil if no frame is whole.
     private func firstCommit(_ search: inout FrameSearch) throws(DiskError) -> UInt64? {
         guard let common = try search.commonBase() else { return nil }
         if let first = common.firstID { return first }

@@ -1,5 +1,5 @@
-/// Where a segment begins: its first id, and the position of offset 0. Its mark says both; where that
-/// is damaged or another segment's, what stands behind it and beside it does.
+/// Where a segment begins: its first id, and the position of offset 0. Its mark says both; where
+/// that is damaged or another segment's, what stands behind it and beside it does.
 extension SegmentExaminer {
     /// Holds the first id of this segment against the end of the one before.
     mutating func join(firstID: UInt64) {
@@ -122,8 +122,8 @@ extension SegmentExaminer {
 
     /// Whether the mark has changed places with another frame: a whole frame stands behind it and
     /// says otherwise, most of the file agrees with that, and by it this segment goes on where the
-    /// one before ended, or the mark is one of this file's own from further on. In any other case it
-    /// is the frames that do not belong here: what an earlier life of the space has left.
+    /// one before ended, or the mark is one of this file's own from further on. In any other case
+    /// it is the frames that do not belong here: what an earlier life of the space has left.
     private mutating func isDisplaced(
         _ mark: FrameFields, by told: UInt64
     ) throws(DiskError) -> Bool {
@@ -138,10 +138,11 @@ extension SegmentExaminer {
     /// No segment has as many bytes as this; the positions of two logs are further apart.
     private static let longerThanSegments: UInt64 = 1 << 40
 
-    /// The position of offset 0 that a neighbour tells, if the mark came with a page that was written
-    /// over the first one: frames of this file agree with the neighbour, and those that agree with
-    /// the mark stand before them all, or are less than they. No crash leaves that: a segment goes
-    /// on where the one before ended, and one that is sealed has nothing behind its end.
+    /// The position of offset 0 that a neighbour tells, if the mark came with a page that was
+    /// written over the first one: frames of this file agree with the neighbour, and those that
+    /// agree with the mark stand before them all, or are less than they. No crash leaves that: a
+    /// segment goes on where the one before ended, and one that is sealed has nothing behind its
+    /// end.
     private mutating func baseByNeighbours(
         against mark: FrameFields
     ) throws(DiskError) -> UInt64? {
@@ -193,7 +194,8 @@ extension SegmentExaminer {
         if missing { log.settlePrevious(.damaged) } else { log.settle(.damaged) }
     }
 
-    /// The mark is damaged or not this segment's. `told` is the position of offset 0 if it is known.
+    /// The mark is damaged or not this segment's. `told` is the position of offset 0 if it is
+    /// known.
     mutating func beginWithoutMark(
         _ fault: PlaceFault, base told: UInt64? = nil
     ) throws(DiskError) -> Bool {
@@ -267,8 +269,8 @@ extension SegmentExaminer {
         return try firstIDByFrames()
     }
 
-    /// Whether the frame at offset 0 stands in the very place of the mark, by the end of the segment
-    /// before or by the frame behind it: then the mark was not cut off, but written over.
+    /// Whether the frame at offset 0 stands in the very place of the mark, by the end of the
+    /// segment before or by the frame behind it: then the mark was not cut off, but written over.
     private mutating func standsForMark(_ fields: FrameFields) throws(DiskError) -> Bool {
         if log.expectedPosition == base { return true }
         walker.seek(to: UInt64(fields.frameBytes))
@@ -298,8 +300,8 @@ extension SegmentExaminer {
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is
-    /// whole and says otherwise, and so does most of the file (two frames that changed places), unless
-    /// another log begins there; or it is a copy of one that stands further on.
+    /// whole and says otherwise, and so does most of the file (two frames that changed places),
+    /// unless another log begins there; or it is a copy of one that stands further on.
     private mutating func isStray(
         _ frame: DecodedFrame, at offset: UInt64
     ) throws(DiskError) -> Bool {

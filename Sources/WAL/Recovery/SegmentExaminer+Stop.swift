@@ -180,9 +180,9 @@ extension SegmentExaminer {
         return false
     }
 
-    /// The first id behind a sealed segment whose end is damaged. If no later segment tells, as many
-    /// are taken for lost as the length fields lead through, and behind the place where they lead
-    /// nowhere as many as there is room for: rather too many than one that is given out again.
+    /// The first id behind a sealed segment whose end is damaged. If no later segment tells, as
+    /// many are taken for lost as the length fields lead through, and behind the place where they
+    /// lead nowhere as many as there is room for: rather too many than one that is given out again.
     func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
         guard nextFirst == nil else { return bound }
         let smallest = UInt64(FrameLayout.smallestFrame)

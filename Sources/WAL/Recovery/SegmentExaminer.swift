@@ -39,8 +39,8 @@ struct SegmentExaminer: ~Copyable {
         /// The ids of all whole frames are below this.
         var framesBelow: UInt64 = 0
         /// What frames from an offset on prove, ascending by offset and descending by bound: the
-        /// first entry behind a place tells the most. Ids mostly ascend, so they are hardly ever many;
-        /// in a file that somebody made to be slow they are.
+        /// first entry behind a place tells the most. Ids mostly ascend, so they are hardly ever
+        /// many; in a file that somebody made to be slow they are.
         private var proofs: [(offset: UInt64, bound: UInt64)] = []
 
         mutating func note(_ fields: FrameFields, at offset: UInt64) {

@@ -3,9 +3,9 @@ internal import SystemPackage
 /// In which order the segments of a log are examined, and as what.
 ///
 /// A name is what a person may have changed; the mark of a file is what was written. Where a sealed
-/// segment's own mark has another id than its name, and the frames go on from that mark, the name is
-/// not its own: the segment is examined where its mark says, and reported under the name that it has.
-/// No crash leaves such a name. docs/adr/0021 says why.
+/// segment's own mark has another id than its name, and the frames go on from that mark, the name
+/// is not its own: the segment is examined where its mark says, and reported under the name that it
+/// has. No crash leaves such a name. docs/adr/0021 says why.
 struct SegmentOrder {
     /// A file and the segment that it is.
     struct Entry {
@@ -55,8 +55,8 @@ struct SegmentOrder {
         return one.name < other.name
     }
 
-    /// `segment.log` may have the bytes of a sealed segment. One of those that have another's name has
-    /// been the active one, then.
+    /// `segment.log` may have the bytes of a sealed segment. One of those that have another's name
+    /// has been the active one, then.
     private mutating func place(activeMark: UInt64) {
         let last = entries.count - 1
         let isBehind = { (entry: Entry) in entry.firstID.map { $0 > activeMark } ?? false }

@@ -76,8 +76,8 @@ enum System {
         retrying { callFlock(descriptor, LOCK_EX | LOCK_NB) }
     }
 
-    /// flock(2): gives the lock up at once, though a child that another thread has just forked still
-    /// holds the same open file.
+    /// flock(2): gives the lock up at once, though a child that another thread has just forked
+    /// still holds the same open file.
     static func unlock(_ descriptor: Int32) {
         _ = retrying { callFlock(descriptor, LOCK_UN) }
     }
@@ -159,8 +159,8 @@ enum System {
         }
     }
 
-    /// The kind of an entry, or of what a link leads to; file systems may leave d_type unknown, then
-    /// stat(2) has to tell, too.
+    /// The kind of an entry, or of what a link leads to; file systems may leave d_type unknown,
+    /// then stat(2) has to tell, too.
     private static func kind(_ type: UInt8, _ path: FilePath) -> DirectoryEntry.Kind {
         switch Int(type) {
         case Int(DT_REG): .file
@@ -201,8 +201,8 @@ extension FileStatus {
             changed: FileStatus.nanoseconds(status.st_ctim))
     }
 
-    /// Only ever compared with another one: a date before 1678 or behind 2262, which anybody may give
-    /// a file and some file systems keep, wraps around.
+    /// Only ever compared with another one: a date before 1678 or behind 2262, which anybody may
+    /// give a file and some file systems keep, wraps around.
     private static func nanoseconds(_ time: timespec) -> Int64 {
         Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
