@@ -183,7 +183,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, nioCore, "Threads", systemPackage,
+                "ProcessSupport", logging, nioCore, "Threads", "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
 
@@ -193,7 +193,7 @@ let package = Package(
             name: "ChaosHarness",
             dependencies: [
                 "ToyMQClient", "DataDirectory", "WAL", "ProcessSupport", nioConcurrency,
-                systemPackage,
+                "TestSupport", systemPackage,
             ],
             path: "Tests/ChaosHarness", packageAccess: false, swiftSettings: strict),
         .executableTarget(
@@ -208,34 +208,41 @@ let package = Package(
             name: "ClientTests",
             dependencies: [
                 "ToyMQClient", "ChaosHarness", "ProcessSupport", "Simulation", "Server", "Broker",
-                "DataDirectory",
-                "WAL", "toymq", "toymqctl", "toymq-bench", "toymq-dump", "toymq-fsck",
-                "toymq-fuzzgen", "chaos", "client-example", logging, systemPackage,
+                "DataDirectory", "WAL", "toymq", "toymqctl", "toymq-bench", "toymq-dump",
+                "toymq-fsck", "toymq-fuzzgen", "chaos", "client-example", logging, "TestSupport",
+                systemPackage,
             ],
             swiftSettings: strict),
 
         .testTarget(
             name: "ImportTests",
             dependencies: [
-                "GoImport", "toymqctl", "WAL", "DataDirectory", "ProcessSupport", systemPackage,
+                "GoImport", "toymqctl", "WAL", "DataDirectory", "ProcessSupport", "TestSupport",
+                systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "BenchTests", dependencies: ["toymq-bench", "ProcessSupport"],
+            name: "BenchTests", dependencies: ["toymq-bench", "ProcessSupport", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "DocsTests",
-            dependencies: ["WAL", "Inspection", "FuzzTargets", "ProcessSupport", "wal-example"],
+            dependencies: [
+                "WAL", "Inspection", "FuzzTargets", "ProcessSupport", "wal-example", "TestSupport",
+            ],
+            swiftSettings: strict),
+        // Tests only: a directory of a test's own, and random numbers that are the same again.
+        .target(
+            name: "TestSupport", dependencies: [systemPackage], path: "Tests/TestSupport",
             swiftSettings: strict),
         // Tests only: programs that tests run.
         .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
         .target(
-            name: "ProcessSupport", dependencies: ["CSpawn", "WAL", "Threads"],
-            path: "Tests/ProcessSupport",
-            swiftSettings: strict),
+            name: "ProcessSupport",
+            dependencies: ["CSpawn", "TestSupport", "WAL", "Threads", systemPackage],
+            path: "Tests/ProcessSupport", swiftSettings: strict),
         // Tests only: a disk in memory that fails on demand, and a builder of log images.
         .target(
-            name: "WALTestSupport", dependencies: ["WAL", "Threads", systemPackage],
+            name: "WALTestSupport", dependencies: ["WAL", "Threads", "TestSupport", systemPackage],
             path: "Tests/WALTestSupport", swiftSettings: strict),
         // Tests only: appends until it is killed.
         .executableTarget(
@@ -244,13 +251,15 @@ let package = Package(
         .testTarget(
             name: "WALTests",
             dependencies: [
-                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", "Threads", systemPackage,
+                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", "Threads", "TestSupport",
+                systemPackage,
             ],
             swiftSettings: strict),
 
         // Tests only: a disk in memory that loses power, and what explores every crash on it.
         .target(
-            name: "Simulation", dependencies: ["WAL", "DataDirectory", "Threads", systemPackage],
+            name: "Simulation",
+            dependencies: ["WAL", "DataDirectory", "Threads", "TestSupport", systemPackage],
             path: "Tests/Simulation", swiftSettings: strict),
         // Tests only: the exploration as a program, for optimised builds. tools/crash runs it.
         .executableTarget(
@@ -258,7 +267,9 @@ let package = Package(
             path: "Tests/CrashExplorer", swiftSettings: strict),
         .testTarget(
             name: "CrashTests",
-            dependencies: ["WAL", "DataDirectory", "Simulation", "Threads", systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Simulation", "Threads", "TestSupport", systemPackage,
+            ],
             swiftSettings: strict),
         // Tests only: what is fuzzed, and the program that libFuzzer drives.
         .target(
@@ -276,29 +287,31 @@ let package = Package(
             dependencies: [
                 "WAL", "DataDirectory", "Inspection", "Corpus", "FuzzTargets", "WALFuzz",
                 "WALTestSupport", "ProcessSupport", "toymq-fuzzgen", "toymq-dump", "toymq-fsck",
-                systemPackage,
+                "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "DataDirectoryTests",
-            dependencies: ["WAL", "DataDirectory", "Threads", systemPackage],
+            dependencies: ["WAL", "DataDirectory", "Threads", "TestSupport", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "InspectionTests",
-            dependencies: ["WAL", "DataDirectory", "Inspection", "Threads", systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Inspection", "Threads", "TestSupport", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "RepairTests",
             dependencies: [
                 "WAL", "DataDirectory", "Inspection", "Repair", "WALTestSupport", "ProcessSupport",
-                "Simulation", "toymq-fsck", "Threads", systemPackage,
+                "Simulation", "toymq-fsck", "Threads", "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "ToolTests",
             dependencies: [
-                "WAL", "DataDirectory", "Inspection", "ProcessSupport", "ToolSupport", "toymq-dump",
-                "toymq-fsck", systemPackage,
+                "WAL", "DataDirectory", "Inspection", "ProcessSupport", "ToolSupport",
+                "toymq-dump", "toymq-fsck", "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
     ]

@@ -2,6 +2,7 @@ import DataDirectory
 import Dispatch
 import Glibc
 import SystemPackage
+import TestSupport
 import ToyMQClient
 import WAL
 
@@ -16,7 +17,7 @@ public final class Chaos {
     private let progress: (String) -> Void
     private let violations = Violations()
     private let ledgers: [Ledger]
-    private var random: Random
+    private var random: Seeded
     private var report = ChaosReport()
     private var port = 0
     /// How many messages were OK'd at the last crash.
@@ -34,7 +35,7 @@ public final class Chaos {
         ledgers = (0..<plan.topics).map {
             Ledger(topic: "chaos-\($0)", seed: plan.seed, violations: violations)
         }
-        random = Random(plan.seed)
+        random = Seeded(plan.seed)
     }
 
     /// Runs it. Blocks: on a thread of its own, never on a task's.

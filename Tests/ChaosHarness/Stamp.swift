@@ -1,3 +1,4 @@
+import TestSupport
 /// What tells a message from all others: who published it and as which. Its payload follows from
 /// it, so that nothing has to be kept of a message but this.
 struct Stamp: Hashable, Sendable {
@@ -26,7 +27,7 @@ struct Stamp: Hashable, Sendable {
     /// The payload: the stamp in letters, then bytes that follow from it, of all values. One in a
     /// hundred is large.
     func payload(seed: UInt64) -> [UInt8] {
-        var random = Random(seed ^ packed)
+        var random = Seeded(seed ^ packed)
         let filler = random.next() % 100 == 0 ? random.next() % 16_384 : random.next() % 256
         var bytes = Array("\(producer).\(sequence):".utf8)
         bytes.reserveCapacity(bytes.count + Int(filler) + 8)
@@ -50,22 +51,4 @@ struct Stamp: Hashable, Sendable {
         let stamp = Stamp(producer: producer, sequence: sequence)
         return stamp.payload(seed: seed) == payload ? stamp : nil
     }
-}
-
-/// SplitMix64.
-struct Random {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// 0 up to, not including, 1.
-    mutating func fraction() -> Double { Double(next() >> 11) / Double(1 << 53) }
 }

@@ -1,6 +1,7 @@
 import Simulation
 import SystemPackage
 import Testing
+import TestSupport
 
 @testable import WAL
 
@@ -17,7 +18,7 @@ import Testing
         _ disk: SimulatedDisk, unitBytes: Int = 4, limit: Int = 4096
     ) -> Set<[UInt8]?> {
         var found: Set<[UInt8]?> = []
-        var random = SplitMix(seed: 5)
+        var random = Seeded(5)
         PowerCut(unitBytes: unitBytes, limit: limit)
             .forEachOutcome(of: disk.state, using: &random) { state, _ in
                 found.insert(state.bytes(path))

@@ -1,5 +1,6 @@
 import DataDirectory
 import Testing
+import TestSupport
 import WAL
 
 @Suite("Acknowledgements") struct AcknowledgementsTests {
@@ -73,7 +74,7 @@ import WAL
 
     @Test func anyOrderOfRangesGivesWhatASetWouldGive() {
         for seed in UInt64(0)..<60 {
-            var random = SeededRandom(seed: seed)
+            var random = Seeded(seed)
             var acknowledgements = Acknowledgements()
             var model: Set<UInt64> = []
             for _ in 0..<40 {

@@ -1,5 +1,6 @@
 import DataDirectory
 import Testing
+import TestSupport
 import WAL
 
 @Suite("JSON reader") struct JSONReaderTests {
@@ -197,7 +198,7 @@ import WAL
     }
 
     @Test func anyStringIsReadAsItWasWritten() throws {
-        var random = SeededRandom(seed: 1)
+        var random = Seeded(1)
         for _ in 0..<300 {
             var scalars = String.UnicodeScalarView()
             for _ in 0..<Int.random(in: 0..<40, using: &random) {

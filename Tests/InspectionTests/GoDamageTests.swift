@@ -1,6 +1,7 @@
 import Inspection
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 @Suite("Go damage") struct GoDamageTests {
@@ -239,7 +240,7 @@ import WAL
         let sound = try GoWalkResult(files[0], files[1], files[2]).messages
         let payloads = Dictionary(uniqueKeysWithValues: sound.map { ($0.id, $0.payload) })
         for seed in UInt64(0)..<600 {
-            var random = GoRandom(state: seed)
+            var random = Seeded(seed)
             var damaged = files
             for _ in 0...Int.random(in: 0..<4, using: &random) { damage(&damaged, &random) }
             let result = try GoWalkResult(damaged[0], damaged[1], damaged[2])
@@ -261,7 +262,7 @@ import WAL
         }
     }
 
-    private func damage(_ files: inout [[UInt8]], _ random: inout GoRandom) {
+    private func damage(_ files: inout [[UInt8]], _ random: inout Seeded) {
         let index = Int.random(in: 0..<files.count, using: &random)
         guard files[index].count > 1 else { return }
         let start = Int.random(in: 0..<files[index].count, using: &random)
@@ -275,18 +276,5 @@ import WAL
         case 3: files[index].insert(contentsOf: files[index][start..<end], at: end)
         default: files[index].removeSubrange(start...)
         }
-    }
-}
-
-/// The same numbers for the same seed (SplitMix64).
-private struct GoRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import WALTestSupport
 
 @testable import WAL

@@ -2,6 +2,7 @@ import DataDirectory
 import Inspection
 import Repair
 import SystemPackage
+import TestSupport
 import WALTestSupport
 
 @testable import WAL

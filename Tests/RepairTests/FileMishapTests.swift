@@ -2,6 +2,7 @@ import Foundation
 import Inspection
 import SystemPackage
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import Repair

@@ -1,5 +1,6 @@
 import Inspection
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import Repair

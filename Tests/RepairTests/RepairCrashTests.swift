@@ -3,6 +3,7 @@ import Inspection
 import Simulation
 import SystemPackage
 import Testing
+import TestSupport
 import Threads
 import WALTestSupport
 
@@ -82,7 +83,7 @@ import WALTestSupport
             seen.withLock { $0.append((state, "\(call)")) }
         }
         try body(disk)
-        var random = SplitMix(seed: seed)
+        var random = Seeded(seed)
         var states = 0
         var cuts = 0
         let cut = PowerCut(unitBytes: 512, limit: RepairCrashTests.outcomes)

@@ -4,6 +4,7 @@ import Glibc
 import Inspection
 import ProcessSupport
 import SystemPackage
+import TestSupport
 import Testing
 import WALTestSupport
 

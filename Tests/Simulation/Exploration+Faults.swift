@@ -1,4 +1,5 @@
 internal import SystemPackage
+import TestSupport
 package import WAL
 
 /// Calls that fail, followed by crashes.
@@ -60,7 +61,7 @@ extension Exploration {
         let dry = makeRun(state, written.knowledge, options, depth: 0, salt: 0)
         dry.open()
         _ = try? dry.contents()
-        var random = SplitMix(seed: seed)
+        var random = Seeded(seed)
         for read in 0..<dry.disk.reads {
             judgeRead(state, written.knowledge, options, read, .fails(.ioError))
             for _ in 0..<bits where !isOver {

@@ -1,4 +1,5 @@
 package import SystemPackage
+import TestSupport
 internal import Threads
 package import WAL
 
@@ -44,7 +45,7 @@ package final class Exploration: @unchecked Sendable {
     let seed: UInt64
     var workload = ""
     var trace: [String] = []
-    private var random: SplitMix
+    private var random: Seeded
     /// Crashes that could have been played, at depth 1 and below.
     private var places = [0, 0]
 
@@ -55,7 +56,7 @@ package final class Exploration: @unchecked Sendable {
         self.depth = depth
         self.nestedStride = nestedStride
         self.seed = seed
-        random = SplitMix(seed: seed)
+        random = Seeded(seed)
     }
 
     var isOver: Bool { failures.count >= failureLimit }
@@ -111,7 +112,7 @@ package final class Exploration: @unchecked Sendable {
         }
         let disk = SimulatedDisk(
             state, partsOfWrites: partsOfWrites, observer: depth > 0 ? observer : nil)
-        let position = SplitMix.first(seed: seed) % FrameLayout.firstPositionLimit
+        let position = Seeded.first(seed: seed) % FrameLayout.firstPositionLimit
         let run = Run(
             disk: disk, knowledge: knowledge, options: options, position: position, salt: salt)
         box.withLock { $0.run = run }
@@ -134,7 +135,7 @@ package final class Exploration: @unchecked Sendable {
         if isNested { cut.limit = max(cut.limit / 8, 4) }
         // What the whole write may leave is played behind it, with its tears.
         if case .partOfWrite? = call { cut.limit = max(cut.limit / 16, 1) }
-        var choices = SplitMix(seed: random.next())
+        var choices = Seeded(random.next())
         cut.forEachOutcome(of: state, using: &choices) { outcome, label in
             judge(outcome, knowledge, options, depth: depth, isKill: false, label)
         }
@@ -146,9 +147,9 @@ package final class Exploration: @unchecked Sendable {
     }
 }
 
-extension SplitMix {
+extension Seeded {
     static func first(seed: UInt64) -> UInt64 {
-        var random = SplitMix(seed: seed)
+        var random = Seeded(seed)
         return random.next()
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 /// What the platter may hold of a state: for each thing that no sync has covered the alternatives,
 /// oldest first.
 struct Platter {
@@ -95,7 +96,7 @@ struct Platter {
     /// The state after a power cut with this alternative of each choice.
     func outcome(_ picks: [Int], seed: UInt64) -> SimulatedState {
         var result = state
-        var random = SplitMix(seed: seed)
+        var random = Seeded(seed)
         var sizes: [InodeNumber: Int] = [:]
         var garbage: [InodeNumber: Int] = [:]
         var units: [InodeNumber: [(unit: Int, content: ArraySlice<UInt8>)]] = [:]
@@ -150,7 +151,7 @@ struct Platter {
     /// some (`degree` 0, 1, 2).
     private func spoil(
         _ bytes: inout [UInt8], _ inode: InodeNumber, from old: Int, but there: Set<Int>,
-        degree: Int, using random: inout SplitMix
+        degree: Int, using random: inout Seeded
     ) {
         guard degree > 0, let fresh = fresh[inode] else { return }
         for unit in fresh.sorted() where !there.contains(unit) {

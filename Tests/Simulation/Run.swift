@@ -1,5 +1,6 @@
 internal import DataDirectory
 internal import SystemPackage
+import TestSupport
 internal import Threads
 package import WAL
 
@@ -30,7 +31,7 @@ package final class Run: @unchecked Sendable {
     private(set) var options: LogOptions
     let position: UInt64
     private var count: Int
-    private var random: SplitMix
+    private var random: Seeded
 
     package init(
         disk: SimulatedDisk, knowledge: Knowledge, options: LogOptions, position: UInt64, salt: Int
@@ -40,7 +41,7 @@ package final class Run: @unchecked Sendable {
         self.options = options
         self.position = position
         count = salt
-        random = SplitMix(seed: UInt64(salt))
+        random = Seeded(UInt64(salt))
         host = Run.makeHost(disk, position)
     }
 

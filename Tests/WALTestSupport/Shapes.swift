@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import WAL
 
 /// What is tested at length only when asked for: TOYMQ_TEST_LONG=1.

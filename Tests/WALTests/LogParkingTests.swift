@@ -1,6 +1,7 @@
 import Glibc
 import SystemPackage
 import Testing
+import TestSupport
 import Threads
 import WALTestSupport
 

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import ProcessSupport
 import SystemPackage
+import TestSupport
 import Testing
 import WALTestSupport
 

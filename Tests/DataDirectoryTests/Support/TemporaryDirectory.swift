@@ -46,18 +46,3 @@ func write(_ bytes: [UInt8], to path: FilePath, on disk: some Disk = PosixDisk()
     try file.truncate(to: 0)
     try file.writeAll(RawSpan(of: bytes), at: 0)
 }
-
-/// The same numbers for the same seed, on every machine (SplitMix64).
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
-}
