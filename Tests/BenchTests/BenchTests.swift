@@ -1,6 +1,8 @@
+import SystemPackage
 import Foundation
 import ProcessSupport
 import Testing
+import TestSupport
 
 /// That the program runs and prints what it says it prints. Its figures are nobody's business here.
 @Suite("toymq-bench") struct BenchTests {
@@ -15,16 +17,12 @@ import Testing
 
     /// Runs it in a directory of its own.
     private func run(_ arguments: String...) throws -> Result {
-        let manager = FileManager.default
-        let directory = manager.temporaryDirectory
-            .appendingPathComponent("toymq-bench-test-\(UUID().uuidString)")
-        try manager.createDirectory(at: directory, withIntermediateDirectories: false)
-        defer { try? manager.removeItem(at: directory) }
+        let directory = try TemporaryDirectory()
         let ran = try FinishedProcess(
-            [builtProgram("toymq-bench")] + arguments, directory: directory.path)
+            [builtProgram("toymq-bench")] + arguments, directory: directory.path.string)
         return Result(
             exit: ran.exit, output: ran.output,
-            left: try manager.contentsOfDirectory(atPath: directory.path), json: ran.json)
+            left: try directory.names, json: ran.json)
     }
 
     @Test func walMeasuresEveryCaseAndTidiesUp() throws {

@@ -1,8 +1,10 @@
+import SystemPackage
 import ChaosHarness
 import Foundation
 import Glibc
 import ProcessSupport
 import Testing
+import TestSupport
 
 /// toymq-bench where the broker does not do what is measured.
 @Suite("toymq-bench in trouble", .timeLimit(.minutes(10))) struct BenchTroubleTests {
@@ -24,7 +26,7 @@ import Testing
         let child = try ChildProcess(
             words(broker, ["consume", "--messages", "100000000"]), error: .pipe)
         // Some of it is there.
-        let log = broker.root.appendingPathComponent("data/topics/bench/segment.log").path
+        let log = broker.root.appending("data/topics/bench/segment.log").string
         try #require(
             child.comes {
                 var status = stat()
@@ -37,10 +39,8 @@ import Testing
     }
 
     @Test func aTokenIsShown() throws {
-        let file = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-token-\(UUID().uuidString)").path
-        try Data("secret\n".utf8).write(to: URL(fileURLWithPath: file))
-        defer { try? FileManager.default.removeItem(atPath: file) }
+        let folder = try TemporaryDirectory()
+        let file = try folder.write("secret\n".utf8, to: "token").string
         let broker = try TestBroker("--auth-token-file", file)
         for arguments in [
             ["publish", "--seconds", "0.1", "--warmup", "0"], ["consume", "--messages", "10"],

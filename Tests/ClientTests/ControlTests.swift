@@ -5,6 +5,7 @@ import Glibc
 import ProcessSupport
 import SystemPackage
 import Testing
+import TestSupport
 import ToyMQClient
 
 /// What toymqctl says and how it ends where not all is well.
@@ -26,10 +27,10 @@ import ToyMQClient
         let broker = try TestBroker()
         _ = try toymqctl(broker, "pub", "t", "--lines", input: "a\nb\n")
         try broker.victim.crash()
-        let file = broker.root.appendingPathComponent("data/topics/t/segment.log")
-        var bytes = try Data(contentsOf: file)
-        bytes[20] ^= 0xFF
-        try bytes.write(to: file)
+        let file = "data/topics/t/segment.log"
+        var damaged = try bytes(of: broker.root.appending(file))
+        damaged[20] ^= 0xFF
+        try broker.root.write(damaged, to: file)
         _ = try broker.victim.start()
         let topics = try toymqctl(broker, "topics")
         #expect(topics.exit == 1)
@@ -125,14 +126,14 @@ import ToyMQClient
         #expect(pipe(&ends) == 0)
         defer { close(ends[1]) }
         close(ends[0])
-        let lines = broker.root.appendingPathComponent("lines")
-        try Data((0..<600).map { "\($0)\n" }.joined().utf8).write(to: lines)
+        let lines = try broker.root.write(
+            (0..<600).map { "\($0)\n" }.joined().utf8, to: "lines")
         let child = try ChildProcess(
             [
                 builtProgram("toymqctl"), "pub", "t", "--lines", "--addr",
                 "127.0.0.1:\(broker.port)",
             ],
-            input: .file(lines.path), output: .descriptor(ends[1]), error: .pipe)
+            input: .file(lines.string), output: .descriptor(ends[1]), error: .pipe)
         let error = String(decoding: child.readErrorToEnd(), as: UTF8.self)
         #expect(child.wait() == .exit(1))
         #expect(error.contains("standard output is closed: nobody reads it any more"), "\(error)")

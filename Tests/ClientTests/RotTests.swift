@@ -2,6 +2,7 @@ import ChaosHarness
 import Foundation
 import ProcessSupport
 import Testing
+import TestSupport
 import ToyMQClient
 
 /// What consumers hear of a topic that is found damaged while it serves.
@@ -12,7 +13,7 @@ struct RotTests {
         let broker = try TestBroker()
         let lines = (0..<500).map { "number \($0)\n" }.joined()
         #expect(try toymqctl(broker, "pub", "t", "--lines", input: lines).exit == 0)
-        let log = broker.root.appendingPathComponent("data/topics/t/segment.log")
+        let log = broker.root.url.appendingPathComponent("data/topics/t/segment.log")
         let place = try #require(
             try Data(contentsOf: log).firstRange(of: Data("number 300".utf8)))
         let file = try FileHandle(forWritingTo: log)

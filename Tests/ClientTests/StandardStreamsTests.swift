@@ -5,6 +5,7 @@ import Glibc
 import ProcessSupport
 import SystemPackage
 import Testing
+import TestSupport
 
 /// Whoever starts a program may have closed 0, 1 and 2. The files that it opens must not get them.
 @Suite("Programs that are started without standard streams", .timeLimit(.minutes(10)))
@@ -16,8 +17,7 @@ struct StandardStreamsTests {
     private func start(
         _ name: String, _ arguments: [String], closed: String = all, in broker: TestBroker
     ) throws -> ChildProcess {
-        let file = broker.root.appendingPathComponent("stream").path
-        try Data().write(to: URL(fileURLWithPath: file))
+        let file = try broker.root.write([], to: "stream").string
         return try ChildProcess(
             ["/bin/sh", "-c", "exec \"$@\" \(closed)", "sh", builtProgram(name)] + arguments,
             input: .file(file), error: .file(file))
@@ -67,16 +67,15 @@ struct StandardStreamsTests {
         #expect(published.exit == 0)
         let data = broker.victim.layout.root.string
         // Opening a pipe that nobody writes to takes as long as the test needs.
-        let topic = broker.root.appendingPathComponent("other/topics/t")
-        try FileManager.default.createDirectory(at: topic, withIntermediateDirectories: true)
-        #expect(mkfifo(topic.appendingPathComponent("segment.log").path, 0o600) == 0)
+        let topic = try broker.root.makeDirectory("other/topics/t")
+        #expect(mkfifo(topic.appending("segment.log").string, 0o600) == 0)
         let arguments =
             switch tool {
             case "toymqctl": ["sub", "t", "--no-ack", "--consumer", "c", "--addr", address]
             case "toymq-bench": ["publish", "--seconds", "600", "--addr", address]
             case "toymq-dump": ["--follow", data]
-            case "toymq-fsck": [broker.root.appendingPathComponent("other").path]
-            default: [broker.root.appendingPathComponent("corpus").path, "--count", "1000000"]
+            case "toymq-fsck": [broker.root.appending("other").string]
+            default: [broker.root.appending("corpus").string, "--count", "1000000"]
             }
         // Standard output would end some of them.
         let child = try start(tool, arguments, closed: "<&- 2>&-", in: broker)

@@ -3,31 +3,27 @@ import Foundation
 import ProcessSupport
 import SystemPackage
 import Testing
+import TestSupport
 import ToyMQClient
 
 /// A broker of its own for one test: a real process, on a port that the kernel chose.
 final class TestBroker {
-    let root: URL
+    let root: TemporaryDirectory
     let victim: ProcessVictim
     let port: Int
 
     init(_ arguments: String...) throws {
-        root = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-client-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: false)
+        root = try TemporaryDirectory()
         victim = ProcessVictim(
-            path: builtProgram("toymq"), data: FilePath(root.path).appending("data"),
-            log: FilePath(root.path).appending("log"),
+            path: builtProgram("toymq"), data: root.appending("data"),
+            log: root.appending("log"),
             // On a busy machine a test may wait longer for its turn than a message for its
             // consumer.
             arguments: ["--visibility-timeout", "600s"] + arguments)
         port = try victim.start()
     }
 
-    deinit {
-        try? victim.crash()
-        try? FileManager.default.removeItem(at: root)
-    }
+    deinit { try? victim.crash() }
 
     /// SIGKILL, and up again on the same data and port.
     func crashAndRestart() throws {

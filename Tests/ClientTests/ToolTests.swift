@@ -1,15 +1,16 @@
+import SystemPackage
 import Foundation
 import ProcessSupport
 import Testing
+import TestSupport
 
 /// toymqctl against a broker, toymq-bench, and the example of the documentation.
 @Suite("toymqctl and toymq-bench with a broker", .timeLimit(.minutes(10))) struct RemoteToolTests {
     @Test func payloadsComeFromArgumentFileAndStandardInput() throws {
         let broker = try TestBroker()
-        let file = broker.root.appendingPathComponent("payload")
-        try Data([0, 10, 255]).write(to: file)
+        let file = try broker.root.write([0, 10, 255], to: "payload").string
         #expect(try toymqctl(broker, "pub", "t", "hello").output == "0\n")
-        #expect(try toymqctl(broker, "pub", "t", "--file", file.path).output == "1\n")
+        #expect(try toymqctl(broker, "pub", "t", "--file", file).output == "1\n")
         #expect(try toymqctl(broker, "pub", "t", input: "a\nb\n").output == "2\n")
         let lines = try toymqctl(broker, "pub", "t", "--lines", "--json", input: "x\n\ny")
         #expect(lines.exit == 0)
@@ -44,28 +45,27 @@ import Testing
     }
 
     @Test func brokerAndClientsAgreeAboutTheFirstLineOfATokenFile() throws {
-        let file = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-token-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: file) }
-        try Data((String(repeating: "t", count: 8179) + "\r\nrest\n").utf8).write(to: file)
-        let broker = try TestBroker("--auth-token-file", file.path)
-        let shown = try toymqctl(broker, "pub", "t", "x", "--token-file", file.path)
+        let folder = try TemporaryDirectory()
+        let text = (String(repeating: "t", count: 8179) + "\r\nrest\n").utf8
+        let file = try folder.write(text, to: "token").string
+        let broker = try TestBroker("--auth-token-file", file)
+        let shown = try toymqctl(broker, "pub", "t", "x", "--token-file", file)
         #expect(shown.exit == 0, "\(shown.error)")
         let flaws = [
             (String(repeating: "t", count: 8180), "more than 8179"), ("", "0"), ("\nsecret", "0"),
             ("two words\n", "9"), ("é", "2"),
         ]
         for (text, count) in flaws {
-            try Data(text.utf8).write(to: file)
+            try folder.write(text.utf8, to: "token")
             let reason =
-                "the first line of \(file.path) has \(count) bytes: it has to be a token, 1 to 8179 "
+                "the first line of \(file) has \(count) bytes: it has to be a token, 1 to 8179 "
                 + "visible ASCII letters without spaces\n"
-            let client = try toymqctl(broker, "pub", "t", "x", "--token-file", file.path)
+            let client = try toymqctl(broker, "pub", "t", "x", "--token-file", file)
             #expect(client.exit == 2)
             #expect(client.error.contains("--token-file: \(reason)"), "\(client.error)")
             let second = try FinishedProcess([
-                builtProgram("toymq"), "--data-dir", broker.root.path + "/second", "--addr",
-                "127.0.0.1:0", "--auth-token-file", file.path,
+                builtProgram("toymq"), "--data-dir", broker.root.appending("second").string,
+                "--addr", "127.0.0.1:0", "--auth-token-file", file,
             ])
             #expect(second.exit != 0)
             #expect(second.error.contains("--auth-token-file: \(reason)"), "\(second.error)")

@@ -1,7 +1,9 @@
+import SystemPackage
 import Corpus
 import Foundation
 import ProcessSupport
 import Testing
+import TestSupport
 
 /// toymq-fuzzgen as a program.
 @Suite struct FuzzgenTests {
@@ -17,17 +19,17 @@ import Testing
     }
 
     @Test func theSameSeedWritesTheSameFilesAndALargerCountOnlyAdds() throws {
-        let folder = try Folder()
+        let folder = try TemporaryDirectory()
         for (name, count) in [("a", "30"), ("b", "30"), ("c", "40")] {
             let ran = try FinishedProcess(
                 [builtProgram("toymq-fuzzgen")] + [
-                    folder.path(name), "--seed", "9", "--count", count,
+                    folder.appending(name).string, "--seed", "9", "--count", count,
                 ])
             #expect(ran.exit == 0, "\(ran.error)")
         }
-        let first = try contents(folder.path("a"))
-        #expect(try contents(folder.path("b")) == first)
-        let larger = try contents(folder.path("c"))
+        let first = try contents(folder.appending("a").string)
+        #expect(try contents(folder.appending("b").string) == first)
+        let larger = try contents(folder.appending("c").string)
         for (name, bytes) in first where name != "manifest.json" {
             #expect(larger[name] == bytes, "\(name)")
         }
@@ -36,8 +38,8 @@ import Testing
     }
 
     @Test func theManifestNamesEveryFileAndToymqFsckSaysTheSame() throws {
-        let folder = try Folder()
-        let out = folder.path("out")
+        let folder = try TemporaryDirectory()
+        let out = folder.appending("out").string
         let count = ImageKinds.names.count
         let ran = try FinishedProcess(
             [builtProgram("toymq-fuzzgen")] + [out, "--seed", "4", "--count", "\(count)"])
@@ -63,19 +65,20 @@ import Testing
     }
 
     @Test func aDirectoryWithSomethingInItIsLeftAlone() throws {
-        let folder = try Folder()
-        try Data("mine".utf8).write(to: folder.url.appendingPathComponent("file"))
+        let folder = try TemporaryDirectory()
+        try folder.write("mine".utf8, to: "file")
         let ran = try FinishedProcess(
-            [builtProgram("toymq-fuzzgen")] + [folder.url.path, "--count", "1"])
+            [builtProgram("toymq-fuzzgen")] + [folder.path.string, "--count", "1"])
         #expect(ran.exit == 2)
         #expect(ran.error.contains("not empty"))
-        #expect(try contents(folder.url.path).count == 1)
+        #expect(try contents(folder.path.string).count == 1)
         let onto = try FinishedProcess(
-            [builtProgram("toymq-fuzzgen")] + [folder.path("file"), "--count", "1"])
+            [builtProgram("toymq-fuzzgen")] + [folder.appending("file").string, "--count", "1"])
         #expect(onto.exit == 2)
         #expect(
-            try FinishedProcess([builtProgram("toymq-fuzzgen")] + [folder.path("no/where")]).exit
-                == 2)
+            try FinishedProcess([
+                builtProgram("toymq-fuzzgen"), folder.appending("no/where").string,
+            ]).exit == 2)
     }
 
     @Test(arguments: [[], ["out", "--count", "0"], ["out", "--seed", "x"], ["out", "--what"]])

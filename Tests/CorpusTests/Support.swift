@@ -1,6 +1,5 @@
 import Corpus
 import DataDirectory
-import Foundation
 import Inspection
 import SystemPackage
 import WAL
@@ -91,16 +90,4 @@ struct Seen {
 struct CorpusTestError: Error {
     let text: String
     init(_ text: String) { self.text = text }
-}
-
-/// A folder of a test's own, gone with it.
-final class Folder {
-    let url: URL
-    init() throws {
-        url = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-corpus-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-    }
-    deinit { try? FileManager.default.removeItem(at: url) }
-    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 }

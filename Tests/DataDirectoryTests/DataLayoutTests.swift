@@ -2,6 +2,7 @@ import DataDirectory
 import Glibc
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 @Suite("Data layout") struct DataLayoutTests {
@@ -75,7 +76,7 @@ import WAL
     @Test func aFileWhereADirectoryBelongsIsAnError() throws {
         let directory = try TemporaryDirectory()
         let topics = directory.appending("topics")
-        try write([], to: topics)
+        try directory.write([], to: "topics")
         let error = DiskError(operation: .makeDirectory, path: topics, errno: .notDirectory)
         #expect(throws: error) { try DataLayout(directory.path).create() }
     }
@@ -87,11 +88,11 @@ import WAL
         for name in [".hidden", "lost+found", "тема"] {
             try PosixDisk().makeDirectory(layout.topicsDirectory.appending(name))
         }
-        try write([], to: layout.topicsDirectory.appending("file"))
+        try directory.write([], to: "topics/file")
         symlink("b", layout.topicsDirectory.appending("link").string)
         symlink("nowhere", layout.topicsDirectory.appending("dangling").string)
-        try write([], to: directory.appending("LOCK"))
-        try write([], to: directory.appending("notes.txt"))
+        try directory.write([], to: "LOCK")
+        try directory.write([], to: "notes.txt")
         let listing = try layout.topics()
         #expect(listing.topics.map(\.text) == ["Z", "a.dlq", "b", "link"])
         let foreign = listing.foreign.map(\.name.string)
@@ -129,7 +130,7 @@ import WAL
         #expect("\(OpenError.inUse(directory: layout.lockFile, process: getpid()))" == text)
         let unnamed = DataLockError.held(path: "/d", processID: nil)
         #expect("\(unnamed)".hasPrefix("/d is in use by another process (in another container"))
-        #expect(try contents(of: layout.lockFile) == Array("\(getpid())\n".utf8))
+        #expect(try bytes(of: layout.lockFile) == Array("\(getpid())\n".utf8))
         lock.release()
         lock.release()
         try DataLock.acquire(layout).release()
@@ -148,15 +149,15 @@ import WAL
     @Test func aFileOfALongerProcessIDIsWrittenOver() throws {
         let directory = try TemporaryDirectory()
         let layout = DataLayout(directory.path)
-        try write(Array("12345678901234567890\n".utf8), to: layout.lockFile)
+        try directory.write("12345678901234567890\n".utf8, to: "LOCK")
         let lock = try DataLock.acquire(layout)
-        #expect(try contents(of: layout.lockFile) == Array("\(getpid())\n".utf8))
+        #expect(try bytes(of: layout.lockFile) == Array("\(getpid())\n".utf8))
         lock.release()
     }
 
     @Test func aDiskThatTakesNoMoreBytesDoesNotKeepTheLockAway() throws {
         let directory = try TemporaryDirectory()
-        try write([], to: directory.appending("LOCK"))
+        try directory.write([], to: "LOCK")
         let disk = RecordingDisk(stoppingBefore: 1)
         let lock = try DataLock.acquire(DataLayout(directory.path, storage: Storage(disk)))
         lock.release()

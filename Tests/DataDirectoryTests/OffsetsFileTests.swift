@@ -1,5 +1,6 @@
 import DataDirectory
 import SystemPackage
+import TestSupport
 import Testing
 import WAL
 
@@ -18,7 +19,7 @@ import WAL
     @Test func anEmptyFileIsDamagedAndNotMissing() throws {
         let directory = try TemporaryDirectory()
         let path = directory.appending("offsets.json")
-        try write([], to: path)
+        try directory.write([], to: "offsets.json")
         let damage = OffsetsDamage(reason: .notOneLine, offset: 0)
         #expect(throws: OffsetsFileError.damaged(path: path, damage)) {
             try OffsetsFile(path).load()

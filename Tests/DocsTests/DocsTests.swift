@@ -1,8 +1,10 @@
+import SystemPackage
 import Foundation
 import FuzzTargets
 import Inspection
 import ProcessSupport
 import Testing
+import TestSupport
 
 @testable import WAL
 
@@ -167,12 +169,10 @@ import Testing
         let program = try text("Sources/wal-example/main.swift")
         #expect(page.contains("```swift\n" + program + "```"))
         #expect(program.split(separator: "\n").count <= 32)
-        let directory = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-example-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let first = try run("wal-example", [directory.path])
+        let directory = try TemporaryDirectory()
+        let first = try run("wal-example", [directory.appending("log").string])
         #expect(first.contains("message 0 is durable"))
-        let second = try run("wal-example", [directory.path])
+        let second = try run("wal-example", [directory.appending("log").string])
         #expect(second.contains("recovered 0..<1"))
         #expect(second.contains("0: hello from run 0\n1: hello from run 1"))
     }

@@ -2,14 +2,15 @@ import DataDirectory
 import GoImport
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 /// Go logs that are torn, damaged or without their beginning. Whatever they are, the new topic is
 /// sound, and goes on.
 @Suite("Import of damaged Go logs") struct ImportDamageTests {
-    let directory: TestDirectory
+    let directory: TemporaryDirectory
 
-    init() throws { directory = try TestDirectory() }
+    init() throws { directory = try TemporaryDirectory() }
 
     private func expectSound(
         _ report: ImportReport, ids: [UInt64], next: UInt64

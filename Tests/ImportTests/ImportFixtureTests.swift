@@ -2,6 +2,7 @@ import DataDirectory
 import GoImport
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 /// What the Go program left, taken over, against what the one who ran it wrote down.
@@ -30,7 +31,7 @@ import WAL
     }
 
     @Test func aCleanLogIsTakenOverWhole() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let source = Fixtures.path("v1-a-clean/data")
         let report = try GoImport(source, into: directory.data).run()
         #expect(report.isComplete && report.issues.isEmpty)
@@ -43,7 +44,7 @@ import WAL
     }
 
     @Test func nothingThatWasAcknowledgedBeforeAKillIsMissing() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let folder = Fixtures.path("v1-b-kill9-permsg/data/topics/heavy")
         let report = try GoImport(folder, into: directory.data).run()
         #expect(report.isComplete)
@@ -61,7 +62,7 @@ import WAL
     }
 
     @Test func positionsAreTakenOverAndWhatCannotBeIsListed() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let sample = Fixtures.path("v1-c-consumers-kill9/data")
         let report = try GoImport(sample, into: directory.data).run()
         #expect(report.topics.map(\.name.text) == ["audit.log", "empty-topic", "orders"])
@@ -95,7 +96,7 @@ import WAL
     }
 
     @Test func aNameOutsideTheAlphabetNeedsAnother() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let folder = Fixtures.path("v1-c-consumers-kill9/data/topics/тема")
         let without = try GoImport(folder, into: directory.data).run()
         #expect(without.topics.isEmpty && !without.isComplete)
@@ -110,7 +111,7 @@ import WAL
     }
 
     @Test func partitionsBecomeTopics() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let folder = Fixtures.path("v2-d-multi/data/topics/parts")
         let report = try GoImport(folder, into: directory.data).run()
         #expect(report.isComplete)
@@ -134,7 +135,7 @@ import WAL
     }
 
     @Test(arguments: [nil, "other"]) func onePartitionBecomesOneTopic(name: String?) throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let folder = Fixtures.path("v2-d-multi/data/topics/parts/2")
         let report = try GoImport(
             folder, into: directory.data, as: try name.map { try TopicName($0) }
@@ -144,7 +145,7 @@ import WAL
     }
 
     @Test func delaysBecomeHeadersAndTheirLossIsTold() throws {
-        let directory = try TestDirectory()
+        let directory = try TemporaryDirectory()
         let folder = Fixtures.path("v2-d-multi/data/topics/delayed")
         let before = LogHost.Options().clock()
         let report = try GoImport(folder, into: directory.data).run()

@@ -3,13 +3,14 @@ import Foundation
 import GoImport
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 /// Imports that do nothing at all, and what an interrupted one leaves.
 @Suite("Import refusals") struct ImportRefusalTests {
-    let directory: TestDirectory
+    let directory: TemporaryDirectory
 
-    init() throws { directory = try TestDirectory() }
+    init() throws { directory = try TemporaryDirectory() }
 
     private func refusal(_ work: GoImport) throws -> ImportError? {
         do {

@@ -2,49 +2,16 @@ import DataDirectory
 import Foundation
 import GoImport
 import SystemPackage
+import TestSupport
 import WAL
 
-/// A directory of its own for one test, gone with the last reference.
-final class TestDirectory: Sendable {
-    let path: FilePath
-
-    init() throws {
-        path = FilePath(FileManager.default.temporaryDirectory.path)
-            .appending("toymq-import-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(
-            atPath: path.string, withIntermediateDirectories: false)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path.string) }
-
+extension TemporaryDirectory {
     /// DATA, which nobody has made yet.
     var data: DataLayout { DataLayout(path.appending("data")) }
 
     func names(in directory: FilePath) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: directory.string)) ?? []).sorted()
     }
-
-    /// Writes a file, making the folders above it.
-    @discardableResult
-    func write(_ bytes: [UInt8], to relative: String) throws -> FilePath {
-        let file = path.pushing(FilePath(relative))
-        try FileManager.default.createDirectory(
-            atPath: file.removingLastComponent().string, withIntermediateDirectories: true)
-        try Data(bytes).write(to: URL(fileURLWithPath: file.string))
-        return file
-    }
-
-    func makeDirectory(_ relative: String) throws -> FilePath {
-        let directory = path.pushing(FilePath(relative))
-        try FileManager.default.createDirectory(
-            atPath: directory.string, withIntermediateDirectories: true)
-        return directory
-    }
-}
-
-/// All bytes of a file.
-func bytes(of path: FilePath) throws -> [UInt8] {
-    Array(try Data(contentsOf: URL(fileURLWithPath: path.string)))
 }
 
 /// Frames of the Go program, made by hand from the contract and not by the code under test.
@@ -83,7 +50,7 @@ enum Go {
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.string)
         var messages: [Message] = []
         for name in files.sorted() where name.hasSuffix(".log") {
-            let bytes = try ImportTests.bytes(of: folder.appending(name))
+            let bytes = try TestSupport.bytes(of: folder.appending(name))
             var offset = 0
             func take<T: FixedWidthInteger>(_: T.Type) -> T {
                 defer { offset += T.bitWidth / 8 }

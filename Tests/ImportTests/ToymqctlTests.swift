@@ -3,14 +3,15 @@ import Foundation
 import ProcessSupport
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 /// The program itself: exit codes, what it prints, and what is left when it is killed.
 @Suite("toymqctl") struct ToymqctlTests {
-    let directory: TestDirectory
+    let directory: TemporaryDirectory
     let toymqctl = Command("toymqctl")
 
-    init() throws { directory = try TestDirectory() }
+    init() throws { directory = try TemporaryDirectory() }
 
     private var data: String { directory.data.root.string }
     private func file(_ relative: String) -> String {

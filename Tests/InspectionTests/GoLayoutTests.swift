@@ -2,6 +2,7 @@ import DataDirectory
 import Inspection
 import SystemPackage
 import Testing
+import TestSupport
 import WAL
 
 @Suite("Go layout") struct GoLayoutTests {
@@ -54,18 +55,18 @@ import WAL
     }
 
     @Test func aFolderIsATopicByItsSegmentsPartitionsOrMeta() throws {
-        let scratch = try GoScratch()
-        try scratch.write("plain/000001.log", [])
-        try scratch.write("plain/000000.log", [])
-        try scratch.write("plain/offsets.json", [])
-        try scratch.write("plain/notes.txt", [])
-        try scratch.write("parts/10/000000.log", [])
-        try scratch.write("parts/9/000000.log", [])
-        try scratch.write("parts/meta.json", GoBytes.text("{\"partitions\":12}"))
-        try scratch.write("empty/meta.json", GoBytes.text("{\"partitions\":1}"))
-        try scratch.write("native/segment.log", [])
-        try scratch.write("odd/meta.json", GoBytes.text("{"))
-        try scratch.write("odd/0/000000.log", [])
+        let scratch = try TemporaryDirectory()
+        try scratch.write([], to: "plain/000001.log")
+        try scratch.write([], to: "plain/000000.log")
+        try scratch.write([], to: "plain/offsets.json")
+        try scratch.write([], to: "plain/notes.txt")
+        try scratch.write([], to: "parts/10/000000.log")
+        try scratch.write([], to: "parts/9/000000.log")
+        try scratch.write(GoBytes.text("{\"partitions\":12}"), to: "parts/meta.json")
+        try scratch.write(GoBytes.text("{\"partitions\":1}"), to: "empty/meta.json")
+        try scratch.write([], to: "native/segment.log")
+        try scratch.write(GoBytes.text("{"), to: "odd/meta.json")
+        try scratch.write([], to: "odd/0/000000.log")
         let plain = try #require(try GoLayout.topic(at: scratch.path.appending("plain")))
         #expect(plain.meta == .missing)
         #expect(plain.logs.map(\.partition) == [nil])
@@ -87,40 +88,6 @@ import WAL
 
     @Test func aFolderThatIsNotThereIsAnIOError() {
         #expect(throws: DiskError.self) { try GoLayout.topic(at: "/nowhere/at/all") }
-    }
-}
-
-/// A directory of its own for one test, on the real disk; gone with the last reference.
-final class GoScratch: Sendable {
-    let path: FilePath
-
-    init() throws {
-        path = FilePath("/tmp/toymq-go-test-\(UInt64.random(in: .min ... .max))")
-        try PosixDisk().makeDirectory(path)
-    }
-
-    deinit { GoScratch.remove(path) }
-
-    /// Writes a file and makes the directories that lead to it.
-    func write(_ name: String, _ bytes: [UInt8]) throws {
-        let disk = PosixDisk()
-        var directory = path
-        for component in FilePath(name).removingLastComponent().components {
-            directory.append(component)
-            if try disk.status(directory) == nil { try disk.makeDirectory(directory) }
-        }
-        let file = try disk.open(path.pushing(FilePath(name)), .createNew)
-        defer { file.close() }
-        try file.writeAll(RawSpan(of: bytes), at: 0)
-    }
-
-    private static func remove(_ path: FilePath) {
-        let disk = PosixDisk()
-        for entry in (try? disk.list(path)) ?? [] {
-            let child = path.appending(entry.name)
-            if entry.kind == .directory { remove(child) } else { try? disk.remove(child) }
-        }
-        try? disk.remove(path)
     }
 }
 
@@ -177,8 +144,8 @@ final class GoScratch: Sendable {
     }
 
     @Test func aMissingFileIsNotADamagedOne() throws {
-        let scratch = try GoScratch()
-        try scratch.write("empty", [])
+        let scratch = try TemporaryDirectory()
+        try scratch.write([], to: "empty")
         #expect(try GoOffsets.load(scratch.path.appending("offsets.json")) == nil)
         #expect(throws: GoOffsetsError.self) {
             try GoOffsets.load(scratch.path.appending("empty"))

@@ -1,4 +1,6 @@
+import SystemPackage
 import Foundation
+import TestSupport
 
 /// Where a program of this build is: beside the one that runs the tests.
 public func builtProgram(_ name: String) -> String {
@@ -30,22 +32,20 @@ public struct FinishedProcess {
         killingWhen condition: (() -> Bool)? = nil
     ) throws {
         // Files and not pipes: nobody has to read or write while it runs.
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-run-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let paths = ["in", "out", "err"].map { folder.appendingPathComponent($0) }
-        try Data(input.utf8).write(to: paths[0])
+        let folder = try TemporaryDirectory()
+        defer { withExtendedLifetime(folder) {} }
+        let paths = ["in", "out", "err"].map { folder.appending($0) }
+        try folder.write(input.utf8, to: "in")
         let child = try ChildProcess(
-            words, directory: directory, input: .file(paths[0].path),
-            output: .file(paths[1].path), error: .file(paths[2].path))
+            words, directory: directory, input: .file(paths[0].string),
+            output: .file(paths[1].string), error: .file(paths[2].string))
         if let condition {
             _ = child.comes(240, condition)
             child.signal(SIGKILL)
         }
         end = child.wait()
         let texts = try paths[1...].map {
-            String(decoding: try Data(contentsOf: $0), as: UTF8.self)
+            String(decoding: try bytes(of: $0), as: UTF8.self)
         }
         output = texts[0]
         error = texts[1]

@@ -4,6 +4,7 @@ import Inspection
 import ProcessSupport
 import SystemPackage
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import Repair
@@ -68,11 +69,10 @@ import WALTestSupport
 
     @Test(arguments: ["other.json", "segment.log"])
     func aLinkIsNotReplaced(target: String) throws {
-        let data = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-link-\(UUID().uuidString)")
+        let directory = try TemporaryDirectory()
+        let data = directory.url
         let topic = data.appendingPathComponent("topics/t")
-        try FileManager.default.createDirectory(at: topic, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: data) }
+        try directory.makeDirectory("topics/t")
         let segment = topic.appendingPathComponent("segment.log")
         for file in damaged().files where file.name == "segment.log" {
             try Data(file.bytes).write(to: segment)
@@ -93,11 +93,10 @@ import WALTestSupport
     }
 
     @Test func theSegmentThatWasNamedMayNotBeALinkEither() throws {
-        let folder = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-link-\(UUID().uuidString)")
+        let directory = try TemporaryDirectory()
+        let folder = directory.url
         let elsewhere = folder.appendingPathComponent("elsewhere")
-        try FileManager.default.createDirectory(at: elsewhere, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        try directory.makeDirectory("elsewhere")
         let file = elsewhere.appendingPathComponent("segment.log")
         try Data(damaged().files.first { $0.name == "segment.log" }?.bytes ?? []).write(to: file)
         let before = try Data(contentsOf: file)
@@ -110,8 +109,7 @@ import WALTestSupport
         #expect(process.error.contains("symbolic link"))
         #expect(try Data(contentsOf: file) == before)
         #expect(
-            try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-                == ["elsewhere", "segment.log"])
+            try directory.names == ["elsewhere", "segment.log"])
     }
 
     @Test func aFileThatHasTheNameOfTheNewOneIsSomebodys() throws {

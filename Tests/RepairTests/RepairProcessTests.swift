@@ -4,8 +4,8 @@ import Glibc
 import Inspection
 import ProcessSupport
 import SystemPackage
-import TestSupport
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import WAL
@@ -14,17 +14,15 @@ import WALTestSupport
 @Suite(.timeLimit(.minutes(isLongRun ? 120 : 10))) struct RepairProcessTests {
     /// A data directory that is gone when the test is.
     private final class Folder {
+        private let directory: TemporaryDirectory
         let data: URL
+
         init() throws {
-            data = FileManager.default.temporaryDirectory
-                .appendingPathComponent("toymq-repair-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(
-                at: topic, withIntermediateDirectories: true)
+            directory = try TemporaryDirectory()
+            data = directory.url.appendingPathComponent("data")
+            try directory.makeDirectory("data/topics/orders")
         }
-        deinit {
-            _ = chmod(data.appendingPathComponent("topics/orders").path, 0o755)
-            try? FileManager.default.removeItem(at: data)
-        }
+
         var topic: URL { data.appendingPathComponent("topics/orders") }
 
         func put(_ bytes: [UInt8], _ name: String) throws {
@@ -242,8 +240,7 @@ import WALTestSupport
         damaged.bytes[damaged.frames[2].range.upperBound - 1] ^= 1
         try folder.put(damaged.bytes, "segment.log")
         let page = folder.data.deletingLastPathComponent()
-            .appendingPathComponent("\(UUID().uuidString).html")
-        defer { try? FileManager.default.removeItem(at: page) }
+            .appendingPathComponent("page.html")
         #expect(try run("--report", page.path, folder.data.path).exit == 68)
         let text = try String(contentsOf: page, encoding: .utf8)
         for word in ["bad-crc", "<svg", "class=\"hex\"", "toymq-fsck --repair", "</html>"] {

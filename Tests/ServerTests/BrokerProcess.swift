@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import ProcessSupport
+import TestSupport
 import WALTestSupport
 
 /// A running toymq on a port that the kernel has chosen.
@@ -164,13 +165,10 @@ final class BrokerProcess: Sendable {
 final class DataFolder: Sendable {
     let url: URL
     var path: String { url.path }
+    private let directory: TemporaryDirectory
 
     init() throws {
-        let top = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-server-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: top, withIntermediateDirectories: true)
-        url = top.appendingPathComponent("data")
+        directory = try TemporaryDirectory()
+        url = directory.url.appendingPathComponent("data")
     }
-
-    deinit { try? FileManager.default.removeItem(at: url.deletingLastPathComponent()) }
 }

@@ -2,27 +2,21 @@ import Foundation
 import Inspection
 import ProcessSupport
 import SystemPackage
+import TestSupport
 import WAL
 
-/// A directory that is gone when the test is.
+/// A data directory that is gone when the test is.
 final class DumpFolder {
-    let url: URL
+    private let directory: TemporaryDirectory
 
-    init() throws {
-        url = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-dump-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
-    }
+    init() throws { directory = try TemporaryDirectory() }
 
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    var path: String { url.path }
+    var url: URL { directory.url }
+    var path: String { directory.path.string }
 
     /// A data directory's topic.
     func topic(_ name: String) throws -> URL {
-        let topic = url.appendingPathComponent("topics/\(name)")
-        try FileManager.default.createDirectory(at: topic, withIntermediateDirectories: true)
-        return topic
+        URL(fileURLWithPath: try directory.makeDirectory("topics/\(name)").string)
     }
 }
 

@@ -1,5 +1,6 @@
 import SystemPackage
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import WAL
@@ -175,17 +176,18 @@ import WALTestSupport
         for shape in Shape.all(bytes: 900, payload: 100) {
             let segment = shape.segment
             for size in stride(from: 38, through: segment.bytes.count, by: 97) {
-                let directory = TemporaryDirectory()
+                let directory = try TemporaryDirectory()
                 let expected = Expected(segment, cutAt: size)
-                directory.write(Array(segment.bytes.prefix(size)), to: SegmentName.activeName)
+                try directory.write(segment.bytes.prefix(size), to: SegmentName.activeName)
                 let host = LogHost.on(PosixDisk())
                 let log = try Log.open(directory.path, host: host)
                 #expect(log.recovery.ids.upperBound.rawValue == expected.nextID)
                 let isTorn = expected.kept < size
-                #expect(directory.names.count == (isTorn ? 2 : 1))
+                #expect(try directory.names.count == (isTorn ? 2 : 1))
                 if isTorn {
-                    let kept = directory.bytes(
-                        "segment.log.torn-\(segment.base &+ UInt64(expected.kept))")
+                    let kept = try bytes(
+                        of: directory.appending(
+                            "segment.log.torn-\(segment.base &+ UInt64(expected.kept))"))
                     #expect(kept == Array(segment.bytes[expected.kept..<size]))
                 }
                 #expect(try log.append(TestMessage("more")) == expected.nextID)

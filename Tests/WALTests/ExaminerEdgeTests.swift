@@ -1,5 +1,6 @@
 import SystemPackage
 import Testing
+import TestSupport
 import Threads
 import WALTestSupport
 
@@ -189,7 +190,7 @@ import WALTestSupport
     }
 
     @Test func aFileCanHaveASecondNameOnTheRealDisk() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let disk = PosixDisk()
         let (old, new) = (directory.path.appending("a"), directory.path.appending("b"))
         try disk.open(old, .create).close()

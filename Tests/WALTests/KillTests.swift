@@ -1,5 +1,6 @@
 import SystemPackage
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import WAL
@@ -57,7 +58,7 @@ import WALTestSupport
 
     /// 200 kills, 2,000 with TOYMQ_TEST_LONG=1.
     @Test func everythingAcknowledgedIsThereAndNoIDHasTwoPayloads() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let host = LogHost()
         defer { host.shutdown() }
         var options = LogOptions()

@@ -1,12 +1,13 @@
 import SystemPackage
 import Testing
+import TestSupport
 
 @testable import WAL
 
 /// What is acknowledged is there after a restart, message 0 first.
 @Suite struct LogRestartTests {
     @Test func messageZeroSurvivesARestartAndIsKnownDurable() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let host = LogHost()
         defer { host.shutdown() }
         do {
@@ -34,7 +35,7 @@ import Testing
     }
 
     @Test func manyCallersGetTheirOwnIdsAndReadersSeeThemAll() async throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let host = LogHost()
         defer { host.shutdown() }
         var options = LogOptions()
@@ -69,7 +70,7 @@ import Testing
             }) > 0
         {}
         #expect(next == 1600)
-        #expect(directory.names.count > 1)
+        #expect(try directory.names.count > 1)
         try again.close()
     }
 }

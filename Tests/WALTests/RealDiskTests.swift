@@ -2,8 +2,8 @@ import Foundation
 import Glibc
 import ProcessSupport
 import SystemPackage
-import TestSupport
 import Testing
+import TestSupport
 import WALTestSupport
 
 @testable import WAL
@@ -15,7 +15,7 @@ import WALTestSupport
     // MARK: Locks
 
     @Test func aSecondOpenerInThisProcessIsToldOfThisProcess() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let log = try Log.open(directory.path, host: host)
         let expected = OpenError.inUse(directory: directory.path, process: getpid())
         #expect(throws: expected) { try Log.open(directory.path, host: host) }
@@ -25,7 +25,7 @@ import WALTestSupport
     }
 
     @Test func aSecondOpenerIsToldOfTheProcessThatHoldsTheLog() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let helper = try HelperProcess(["hold", directory.path.string])
         #expect(helper.line() == "opened 0")
         #expect(throws: OpenError.inUse(directory: directory.path, process: helper.pid)) {
@@ -45,8 +45,8 @@ import WALTestSupport
     // MARK: Names
 
     @Test func whatIsNotADirectoryIsRefused() throws {
-        let directory = TemporaryDirectory()
-        directory.write([1], to: "file")
+        let directory = try TemporaryDirectory()
+        try directory.write([1], to: "file")
         let file = directory.path.appending("file")
         #expect(throws: OpenError.notADirectory(file)) { try Log.open(file, host: host) }
         let missing = directory.path.appending("missing")
@@ -65,19 +65,19 @@ import WALTestSupport
             }
             #expect(error.errno == errno)
         }
-        #expect(directory.names == ["file"])
+        #expect(try directory.names == ["file"])
     }
 
     @Test func aDirectoryUnderTheNameOfTheSegmentIsAnError() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let path = directory.path.appending(SegmentName.activeName)
         #expect(mkdir(path.string, 0o755) == 0)
         #expect(throws: OpenError.self) { try Log.open(directory.path, host: host) }
-        #expect(directory.names == [SegmentName.activeName])
+        #expect(try directory.names == [SegmentName.activeName])
     }
 
     @Test func aLogThatWasMovedLeavesTheOneInItsPlaceAlone() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let (place, away) = (directory.path.appending("log"), directory.path.appending("away"))
         var options = LogOptions()
         options.segmentBytes = 4096
@@ -105,7 +105,7 @@ import WALTestSupport
     }
 
     @Test func aLogIsWhereItsPathLedWhenItWasOpened() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let real = directory.path.appending("real")
         let link = directory.path.appending("link")
         #expect(mkdir(real.string, 0o755) == 0)
@@ -119,7 +119,7 @@ import WALTestSupport
     }
 
     @Test func aSegmentMayBeALinkToAFileAndNothingElseThatIsNoFile() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let path = directory.path.appending("log")
         let log = try Log.open(path, host: host)
         try log.append(TestMessage("0"))
@@ -145,7 +145,7 @@ import WALTestSupport
 
     @Test(arguments: [-11_676_096_000, 10_413_792_000])
     func theDateOfAFileIsNoReasonNotToOpenIt(secondsSince1970: Int) throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         var log = try Log.open(directory.path, host: host)
         try log.append(TestMessage("0"))
         try log.close()
@@ -159,7 +159,7 @@ import WALTestSupport
     }
 
     @Test func aLogIsMadeAndReadAgainThroughEveryCallOfTheDisk() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         var options = LogOptions()
         options.segmentBytes = 8192
         let path = directory.path.appending("made")
@@ -188,7 +188,7 @@ import WALTestSupport
             try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
         }
         // Other tests run at the same time: what is left behind shows in the end, not exactly.
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let before = try descriptors()
         for _ in 0..<100 {
             let log = try Log.open(directory.path, host: host)
@@ -201,7 +201,7 @@ import WALTestSupport
 
     @Test func aLockIsGivenUpThoughSomebodyStillHoldsTheOpenFile() throws {
         // As a child does that another thread has forked, until it runs its program.
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let path = try #require(directory.path.resolvingLinks)
         let lock = try PosixDisk().lock(path)
         let held = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
@@ -228,7 +228,7 @@ import WALTestSupport
 
     @Test(.enabled(if: OrdinaryUser.canRun("LogAppender"), "no ordinary user can run the helper"))
     func anOrdinaryUserIsRefusedWhatItMayNotWriteAndNothingChanges() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         #expect(chmod(directory.path.string, 0o755) == 0)
         // A directory that it may not write to, without a log.
         let fresh = directory.path.appending("fresh")
@@ -258,7 +258,7 @@ import WALTestSupport
 
     /// Where nothing can be mounted, too: to the log it is the same, half a write among it.
     @Test func aFileThatMayNotGrowRefusesAppendsAndTakesThemWhenItMay() throws {
-        let directory = TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         let lines = try HelperProcess(["fill", directory.path.string]).lines()
         #expect(lines.first == "opened 0")
         try #require(lines.count == 4, "\(lines)")
@@ -275,9 +275,11 @@ import WALTestSupport
 
     /// A small file system of its own while it is there; nil where none can be mounted.
     private final class SmallDisk {
-        let directory = TemporaryDirectory()
+        let directory: TemporaryDirectory
 
         init?() {
+            guard let directory = try? TemporaryDirectory() else { return nil }
+            self.directory = directory
             guard mount("tmpfs", directory.path.string, "tmpfs", 0, "size=1m") == 0 else {
                 return nil
             }
