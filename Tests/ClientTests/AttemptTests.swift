@@ -1,6 +1,5 @@
 import Foundation
 import ProcessSupport
-import Synchronization
 import Testing
 import ToyMQClient
 
@@ -38,24 +37,12 @@ import ToyMQClient
             if !more.isEmpty { peer.say("OK 0\n") }
             peer.drain()
         }
-        var options = broker.options
-        options.reconnect.attempts = 1
-        let client = ToyMQClient(options)
-        await #expect {
-            try await client.publish(Message("x"), to: "t")
-        } throws: { error in
-            if case .unreachable? = error as? ClientError { true } else { false }
-        }
-        await client.close()
+        await expectUnreachable(broker.options, attempts: 1)
     }
 
     @Test func thePausesGrowThoughEachConnectionIsGreeted() async throws {
-        let count = Atomic(0)
         let broker = try FakeBroker { peer, _ in
-            count.add(1, ordering: .relaxed)
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say("ERR BUSY too many topics\n")
+            peer.serve("ERR BUSY too many topics\n", to: "SUB t c\n")
             peer.drain()
         }
         var options = broker.options
@@ -71,16 +58,11 @@ import ToyMQClient
             // Four pauses of 40, 80, 160 and 320 ms, up to a half shorter.
             #expect(ContinuousClock.now - start >= .milliseconds(300))
         }
-        #expect(count.load(ordering: .relaxed) == 5)
+        #expect(broker.connections == 5)
     }
 
     @Test func aConnectionThatIsGreetedAndAnswersNothingIsAFailedAttempt() async throws {
-        let count = Atomic(0)
-        let broker = try FakeBroker { peer, _ in
-            count.add(1, ordering: .relaxed)
-            peer.greet()
-            peer.read(until: "x\n")
-        }
+        let broker = try FakeBroker { peer, _ in peer.serve(nil) }
         var options = broker.options
         options.reconnect.attempts = 3
         let client = ToyMQClient(options)
@@ -91,7 +73,7 @@ import ToyMQClient
             return reason.contains("127.0.0.1:\(broker.port) has answered nothing")
         }
         await client.close()
-        #expect(count.load(ordering: .relaxed) == 3)
+        #expect(broker.connections == 3)
     }
 
     @Test func aConnectionThatAnswersIsNoFailedAttempt() async throws {
@@ -115,19 +97,11 @@ import ToyMQClient
     }
 
     @Test func aClientWithNothingToPublishConnectsAgainForTheNextMessageOnly() async throws {
-        let count = Atomic(0)
-        let broker = try FakeBroker { peer, number in
-            count.add(1, ordering: .relaxed)
-            peer.greet()
-            peer.read(until: "x\n")
-            peer.say("OK \(number)\n")
-        }
+        let broker = try FakeBroker { peer, number in peer.serve("OK \(number)\n") }
         // It connects again and again, on the same thread and with the same pauses.
         let (turns, turn) = AsyncStream.makeStream(of: Void.self)
         let other = try FakeBroker { peer, _ in
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say("OK 0\n")
+            peer.serve("OK 0\n", to: "SUB t c\n")
             turn.yield()
         }
         let client = ToyMQClient(broker.options)
@@ -136,7 +110,7 @@ import ToyMQClient
         let subscription = try neighbour.subscribe(to: "t", as: "c")
         var iterator = turns.makeAsyncIterator()
         for _ in 0..<20 { await iterator.next() }
-        #expect(count.load(ordering: .relaxed) == 1)
+        #expect(broker.connections == 1)
         #expect(try await client.publish(Message("x"), to: "t").id == 1)
         await subscription.close()
         await neighbour.close()

@@ -1,11 +1,21 @@
 import Foundation
 import Glibc
+import Synchronization
+import Testing
 import ToyMQClient
 
 /// A broker that says what the test wants: `script` has each connection in turn, on a thread.
 final class FakeBroker: Sendable {
     let port: Int
     private let listener: Int32
+    private let accepted = Shared()
+
+    private final class Shared: Sendable {
+        let count = Atomic(0)
+    }
+
+    /// How many connections there were.
+    var connections: Int { accepted.count.load(ordering: .relaxed) }
 
     /// One connection, blocking.
     struct Peer {
@@ -39,6 +49,13 @@ final class FakeBroker: Sendable {
             say("HELLO 2 OK\n")
         }
 
+        /// Greets, and gives this answer to a request that ends so, which is a message "x".
+        func serve(_ answer: String?, to request: String = "x\n") {
+            greet()
+            read(until: request)
+            if let answer { say(answer) }
+        }
+
         /// Until there is something to be read, which is left there.
         func waitForMore() {
             var byte: UInt8 = 0
@@ -58,7 +75,7 @@ final class FakeBroker: Sendable {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let listener = listener
+        let (listener, accepted) = (listener, accepted)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(listener, $0, length) == 0 && listen(listener, 16) == 0
@@ -74,6 +91,7 @@ final class FakeBroker: Sendable {
                 guard descriptor >= 0 else { return }
                 let connection = number
                 number += 1
+                accepted.count.store(number, ordering: .relaxed)
                 let serve: @Sendable () -> Void = {
                     script(Peer(descriptor: descriptor), connection)
                     close(descriptor)
@@ -97,6 +115,34 @@ final class FakeBroker: Sendable {
         options.reconnect.longestPause = .milliseconds(20)
         return options
     }
+}
+
+/// That "x" is stored under this number.
+func expectStored(
+    as id: UInt64, _ options: ClientOptions, sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    try await ToyMQClient.with(options) { client in
+        let receipt = try await client.publish(Message("x"), to: "t")
+        #expect(receipt.id == id, sourceLocation: sourceLocation)
+    }
+}
+
+/// That a client that tries so many times each gives up so many messages as unreachable.
+func expectUnreachable(
+    _ options: ClientOptions, attempts: Int, messages: Int = 1,
+    sourceLocation: SourceLocation = #_sourceLocation
+) async {
+    var options = options
+    options.reconnect.attempts = attempts
+    let client = ToyMQClient(options)
+    for _ in 0..<messages {
+        await #expect(sourceLocation: sourceLocation) {
+            try await client.publish(Message("x"), to: "t")
+        } throws: { error in
+            if case .unreachable? = error as? ClientError { true } else { false }
+        }
+    }
+    await client.close()
 }
 
 /// Something listens there, and takes no further connection: what connects gets no answer.

@@ -19,10 +19,7 @@ struct HonestExitTests {
     // MARK: pub
 
     @Test func aMessageOfWhichNothingIsKnownIsNotCountedAsNotPublished() throws {
-        let broker = try FakeBroker { peer, _ in
-            peer.greet()
-            peer.read(until: "x\n")
-        }
+        let broker = try FakeBroker { peer, _ in peer.serve(nil) }
         let one = try run(broker, "pub", "t", "x")
         #expect(one.exit == 1 && one.error.contains("may or may not"), "\(one.error)")
         let key = try run(broker, "pub", "t", "x", "--key", "k")
@@ -33,9 +30,7 @@ struct HonestExitTests {
 
     @Test func aMessageThatWasRefusedWasNotPublished() throws {
         let broker = try FakeBroker { peer, _ in
-            peer.greet()
-            peer.read(until: "x\n")
-            peer.say("ERR PUB_FAILED no\n")
+            peer.serve("ERR PUB_FAILED no\n")
             peer.drain()
         }
         #expect(try run(broker, "pub", "t", "x").exit == 2)
@@ -64,9 +59,7 @@ struct HonestExitTests {
     @Test func aBrokerThatGoesAwayBeforeTheFirstMessageIs1Too() throws {
         let broker = try FakeBroker { peer, number in
             guard number == 0 else { return }
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say("OK 0\n")
+            peer.serve("OK 0\n", to: "SUB t c\n")
         }
         let result = try run(broker, "sub", "t", "--consumer", "c", "--timeout", "60")
         #expect(result.exit == 1, "\(result.error)")
@@ -77,9 +70,7 @@ struct HonestExitTests {
         for output in ["", "a\n"] {
             let broker = try FakeBroker { peer, number in
                 guard number == 0 else { return }
-                peer.greet()
-                peer.read(until: "SUB t c\n")
-                peer.say("OK 0\n")
+                peer.serve("OK 0\n", to: "SUB t c\n")
                 guard !output.isEmpty else { return }
                 peer.say("MSG t 0 1\na\n")
                 peer.read(until: "ACK c 0\n")
@@ -98,9 +89,7 @@ struct HonestExitTests {
     @Test func acknowledgementsThatWereNotTakenAreNotSuccess() throws {
         let broker = try FakeBroker { peer, number in
             guard number == 0 else { return }
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say("OK 0\nMSG t 0 1\na\nMSG t 1 1\nb\nMSG t 2 1\nc\n")
+            peer.serve("OK 0\nMSG t 0 1\na\nMSG t 1 1\nb\nMSG t 2 1\nc\n", to: "SUB t c\n")
             // All were printed by then; it answers none of them.
             peer.read(until: "ACK c 2\n")
         }
@@ -109,9 +98,7 @@ struct HonestExitTests {
         #expect(result.exit == 1 && result.error.contains("3 messages may come again"))
         let quiet = try FakeBroker { peer, number in
             guard number == 0 else { return }
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say("OK 0\nMSG t 0 1\na\n")
+            peer.serve("OK 0\nMSG t 0 1\na\n", to: "SUB t c\n")
             peer.drain()
         }
         // With --no-ack that is as was asked for.

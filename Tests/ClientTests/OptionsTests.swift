@@ -93,22 +93,16 @@ import ToyMQClient
                 #expect(peer.read().isEmpty, "nothing is asked on such a connection")
                 return
             }
-            peer.greet()
-            peer.read(until: "x\n")
-            peer.say("OK 7\n")
+            peer.serve("OK 7\n")
             peer.drain()
         }
-        try await ToyMQClient.with(broker.options) { client in
-            let id = try await client.publish(Message("x"), to: "t").id
-            #expect(id == 7)
-        }
+        try await expectStored(as: 7, broker.options)
     }
 
     @Test func aDeliveryBeforeTheSubscriptionIsNone() async throws {
         let broker = try FakeBroker { peer, number in
-            peer.greet()
-            peer.read(until: "SUB t c\n")
-            peer.say(number == 0 ? "MSG t 5 1\nx\nOK 0\n" : "OK 0\nMSG t 0 1\nx\n")
+            peer.serve(
+                number == 0 ? "MSG t 5 1\nx\nOK 0\n" : "OK 0\nMSG t 0 1\nx\n", to: "SUB t c\n")
             peer.read(until: "QUIT\n")
         }
         try await ToyMQClient.with(broker.options) { client in

@@ -1,5 +1,7 @@
+import SystemPackage
 import Foundation
 import Testing
+import TestSupport
 import ToyMQClient
 
 @Suite("Client: publishing", .timeLimit(.minutes(10))) struct PublishTests {
@@ -183,15 +185,10 @@ import ToyMQClient
     @Test func aBusyBrokerIsTriedAgain() async throws {
         let broker = try FakeBroker { peer, number in
             guard number > 1 else { return peer.say("ERR BUSY too many connections\n") }
-            peer.greet()
-            peer.read(until: "x\n")
-            peer.say("OK 7\n")
+            peer.serve("OK 7\n")
             peer.drain()
         }
-        try await ToyMQClient.with(broker.options) { client in
-            let id = try await client.publish(Message("x"), to: "t").id
-            #expect(id == 7)
-        }
+        try await expectStored(as: 7, broker.options)
     }
 
     @Test func aBrokerThatDoesNotGreetAsOneIsLeft() async throws {
@@ -199,15 +196,7 @@ import ToyMQClient
             peer.say("220 mail.example.org\r\n")
             peer.drain()
         }
-        var options = broker.options
-        options.reconnect.attempts = 2
-        let client = ToyMQClient(options)
-        await #expect {
-            try await client.publish(Message("x"), to: "t")
-        } throws: { error in
-            if case .unreachable? = error as? ClientError { true } else { false }
-        }
-        await client.close()
+        await expectUnreachable(broker.options, attempts: 2)
     }
 
     @Test func aSilentBrokerIsGivenUp() async throws {
@@ -258,25 +247,14 @@ import ToyMQClient
 
     @Test func nobodyThereIsATypedErrorAndTheNextCallTriesAgain() async throws {
         var options = ClientOptions(port: 1)
-        options.reconnect.attempts = 2
         options.reconnect.firstPause = .milliseconds(1)
-        let client = ToyMQClient(options)
-        for _ in 0..<2 {
-            await #expect {
-                try await client.publish(Message("x"), to: "t")
-            } throws: { error in
-                if case .unreachable? = error as? ClientError { true } else { false }
-            }
-        }
-        await client.close()
+        await expectUnreachable(options, attempts: 2, messages: 2)
     }
 
     @Test func aWrongTokenIsRefusedAndTheRightOneServed() async throws {
-        let file = FileManager.default.temporaryDirectory
-            .appendingPathComponent("toymq-token-\(UUID().uuidString)")
-        try Data("secret\n".utf8).write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        let broker = try TestBroker("--auth-token-file", file.path)
+        let folder = try TemporaryDirectory()
+        let file = try folder.write("secret\n".utf8, to: "token").string
+        let broker = try TestBroker("--auth-token-file", file)
         for (token, isRight) in [(nil, false), ("guess", false), ("secret", true)] {
             var options = broker.options
             options.token = token
