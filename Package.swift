@@ -292,7 +292,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DataDirectoryTests",
-            dependencies: ["WAL", "DataDirectory", "Threads", "TestSupport", systemPackage],
+            dependencies: [
+                "WAL", "DataDirectory", "Simulation", "Threads", "TestSupport", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "InspectionTests",

@@ -1,7 +1,8 @@
 import DataDirectory
+import Simulation
 import SystemPackage
-import TestSupport
 import Testing
+import TestSupport
 import WAL
 
 @Suite("Offsets file") struct OffsetsFileTests {
@@ -125,32 +126,42 @@ import WAL
 
     @Test func powerLossAnywhereLeavesTheOldFileOrTheNewOne() throws {
         let path: FilePath = "/data/offsets.json"
-        let old = OffsetsFormat.render(try offsets(1)).bytes.copied()
+        var random = Seeded(1)
         for left in [nil, Array("left over".utf8)] {
             for stop in 0..<18 {
-                for fate in fates {
-                    var files = [path: old]
-                    files[AtomicFile.temporary(of: path)] = left
-                    let disk = PowerLossDisk(files)
-                    let recording = RecordingDisk(disk, stoppingBefore: stop)
-                    let file = OffsetsFile(path, storage: Storage(recording))
-                    let isStored = (try? file.store(try offsets(2))) != nil
-                    let after = disk.afterPowerLoss(fate)
+                let disk = try self.disk(with: path, left)
+                let recording = RecordingDisk(disk, stoppingBefore: stop)
+                let file = OffsetsFile(path, storage: Storage(recording))
+                let isStored = (try? file.store(try offsets(2))) != nil
+                let cut = PowerCut(limit: 2000)
+                try cut.forEachOutcome(of: disk.state, using: &random) { state, label in
+                    let after = SimulatedDisk(state)
                     let found = try OffsetsFile(path, storage: Storage(after)).load()
                     let isNew = try found == offsets(2)
                     let isOld = try found == offsets(1)
                     if !isNew && (isStored || !isOld) {
-                        Issue.record("stopped before call \(stop), \(fate): \(found as Any)")
+                        Issue.record("stopped before call \(stop), \(label): \(found as Any)")
                     }
                 }
             }
         }
     }
 
-    private let fates = [
-        PowerLossDisk.Fate(bytes: false, names: false),
-        PowerLossDisk.Fate(bytes: false, names: true),
-        PowerLossDisk.Fate(bytes: true, names: false),
-        PowerLossDisk.Fate(bytes: true, names: true),
-    ]
+    /// A disk with positions that are durable, and with what an earlier store may have left, that
+    /// writes seven bytes at a time.
+    private func disk(with path: FilePath, _ left: [UInt8]?) throws -> SimulatedDisk {
+        let disk = SimulatedDisk()
+        try disk.makeDirectory(path.removingLastComponent())
+        try disk.syncDirectory("/")
+        try OffsetsFile(path, storage: Storage(disk)).store(try offsets(1))
+        if let left {
+            let file = try disk.open(AtomicFile.temporary(of: path), .createNew)
+            try file.writeAll(RawSpan(of: left), at: 0)
+            try file.sync(.everything)
+            try disk.syncDirectory(path.removingLastComponent())
+        }
+        let count = disk.calls.count
+        for call in count..<count + 18 { disk.inject(.short(7), at: call) }
+        return disk
+    }
 }
