@@ -119,7 +119,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Topics of the Go program, read as Inspection does and written through the log's public
-        // contract.
+        // interface. It forces directories as the log does, which needs package access.
         .target(
             name: "GoImport",
             dependencies: ["WAL", "DataDirectory", "Inspection", "Threads", systemPackage],

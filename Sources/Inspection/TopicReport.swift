@@ -107,10 +107,6 @@ package struct InspectionReport: Sendable {
 
     /// The worst of all topics.
     package var verdict: Verdict { topics.map(\.verdict).max() ?? .clean }
-    /// Whether all of it is the Go program's.
-    package var isOfGoProgram: Bool {
-        !topics.isEmpty && topics.allSatisfy { $0.dialect == .go }
-    }
     package var exitBits: ExitBits {
         topics.reduce(into: []) { $0.formUnion($1.exitBits) }
     }

@@ -156,13 +156,6 @@ final class Ledger: Sendable {
 
     // MARK: At the end
 
-    /// Ids that were OK'd.
-    var promisedIDs: [UInt64] {
-        state.withLockedValue { state in
-            state.promised.indices.filter { state.promised[$0] != nil }.map(UInt64.init)
-        }
-    }
-
     /// Everything was read again: `stamps` is what stood under each id.
     func compare(with stamps: [Stamp?]) {
         let promised = state.withLockedValue { $0.promised }

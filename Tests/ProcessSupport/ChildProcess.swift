@@ -153,9 +153,6 @@ public final class ChildProcess: Sendable {
     /// What it has printed since the last call; waits for at least one byte. Empty at the end.
     public func readOutput() -> [UInt8] { ends.read(ends.output) }
 
-    /// All that it prints until its end.
-    public func readOutputToEnd() -> [UInt8] { ends.readToEnd(ends.output) }
-
     /// All that it says on standard error until its end.
     public func readErrorToEnd() -> [UInt8] { ends.readToEnd(ends.error) }
 

@@ -27,6 +27,24 @@ import WALTestSupport
         return LogImage(files: [(SegmentName.activeName, segment.bytes)])
     }
 
+    /// Damaged places that each claim a frame as large as all that follows.
+    private func largeClaims(_ count: Int) -> LogImage {
+        var segment = SegmentBuilder()
+        let claim = UInt32(FrameLayout.largestFrame / 4)
+        for number in 0..<count {
+            let frame = RawFrame(
+                id: UInt64(2 * number), position: segment.position, presence: [], body: [])
+            segment.add(raw: frame.bytes, ids: 0)
+            segment.add(garbage: claim.littleEndianBytes + [UInt8](repeating: 0xAA, count: 34))
+        }
+        let last = RawFrame(
+            id: UInt64(2 * count), position: segment.position, presence: [], body: [])
+        segment.add(raw: last.bytes, ids: 0)
+        // So that the claims do not lead past the end.
+        segment.add(garbage: [UInt8](repeating: 0xBB, count: FrameLayout.largestFrame / 4))
+        return LogImage(files: [(SegmentName.activeName, segment.bytes)])
+    }
+
     /// Processor time of this thread in nanoseconds: what other threads do does not count.
     private func time(_ image: LogImage) throws -> Double {
         func now() -> Double {
@@ -50,6 +68,12 @@ import WALTestSupport
     @Test func manyDamagedPlacesWithManyProofsBehindThemAreExaminedInLinearTime() throws {
         let one = try time(manyProofs(4_000))
         let four = try time(manyProofs(16_000))
+        #expect(four < 8 * one, "\(four / 1e6) ms after \(one / 1e6) ms")
+    }
+
+    @Test func manyDamagedPlacesThatClaimLargeFramesAreExaminedInLinearTime() throws {
+        let one = try time(largeClaims(1_000))
+        let four = try time(largeClaims(4_000))
         #expect(four < 8 * one, "\(four / 1e6) ms after \(one / 1e6) ms")
     }
 }

@@ -115,6 +115,22 @@ package struct FrameSearch: ~Copyable {
             at: offset + UInt64(window.count), count: wanted - window.count, into: &window)
     }
 
+    /// Below this a frame is read in no more time than the search takes to get there.
+    private static let largeClaim = 4 << 10
+
+    /// Whether a large frame is claimed at `offset`, and is all there, and its crc does not hold:
+    /// in time that hardly depends on how large it claims to be.
+    mutating func isBrokenClaim(at offset: UInt64) throws(DiskError) -> Bool {
+        guard offset < end, end - offset >= UInt64(FrameSearch.largeClaim) else { return false }
+        try load(offset)
+        guard offset < candidateLimit else { return false }
+        let start = Int(offset - windowStart)
+        let claimed = FrameDecoder.claimedBytes(window.bytes.extracting(start..<window.count))
+        guard let claimed, claimed >= FrameSearch.largeClaim, claimed <= window.count - start
+        else { return false }
+        return FrameSearch.wholeFrame(at: start, in: window, &checksums) == nil
+    }
+
     /// All whole frames of the file that do not stand inside of another one.
     mutating func families() throws(DiskError) -> FrameFamilies {
         var families = FrameFamilies()

@@ -70,13 +70,21 @@ extension SegmentExaminer {
         var expected = fields.id
         if case .sealed(let first) = place { expected = first }
         id = log.expectedID ?? expected
-        // A mark that goes on where the segment before it ended needs no other witness.
-        if expectedPosition != fields.position, let told = try baseAgainst(fields) {
+        // A mark that goes on where the segment before it ended, with the id that belongs here, needs
+        // no other witness.
+        let needsNone = expectedPosition == fields.position && (!isSealed || fields.id == expected)
+        if !needsNone, let told = try baseAgainst(fields) {
             return try beginWithoutMark(.position(fields), base: told)
         }
         if place == .active, let before = log.expectedID {
             let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
-            if before != fields.id, !isInPlace {
+            // Where a segment before it has more ids than there were, it is that one's word against
+            // this one's: those that follow say which of the two is the stranger.
+            var isOverlapped = fields.id < before
+            if isOverlapped {
+                isOverlapped = try nextFrameAgrees(with: fields.position, id: fields.id)
+            }
+            if before != fields.id, !isInPlace || isOverlapped {
                 join(firstID: fields.id)
             } else {
                 expected = before
@@ -113,7 +121,7 @@ extension SegmentExaminer {
         walker.seek(to: markBytes)
         var behind: FrameFields?
         if case .frame(let frame) = try walker.next(id: nil, base: nil) { behind = frame.fields }
-        if let behind, !behind.presence.contains(.mark) {
+        if let behind {
             let told = behind.position &- markBytes
             if try isDisplaced(mark, by: told) { return told }
         }
@@ -170,10 +178,12 @@ extension SegmentExaminer {
         return nil
     }
 
-    /// Whether the frame behind the mark stands where it says if the mark does.
-    mutating func nextFrameAgrees(with base: UInt64) throws(DiskError) -> Bool {
+    /// Whether the frame behind the mark stands where it says if the mark does, and has that id.
+    mutating func nextFrameAgrees(
+        with base: UInt64, id: UInt64? = nil
+    ) throws(DiskError) -> Bool {
         walker.seek(to: UInt64(FrameLayout.smallestFrame))
-        if case .frame = try walker.next(id: nil, base: base) { return true }
+        if case .frame = try walker.next(id: id, base: base) { return true }
         return false
     }
 
@@ -234,10 +244,10 @@ extension SegmentExaminer {
     private mutating func frameBehindMark() throws(DiskError) -> DecodedFrame? {
         let markBytes = UInt64(FrameLayout.smallestFrame)
         walker.seek(to: markBytes)
-        guard case .frame(let frame) = try walker.next(id: nil, base: nil),
-            try !isStray(frame, at: markBytes)
-        else { return nil }
-        return frame
+        guard case .frame(let frame) = try walker.next(id: nil, base: nil) else { return nil }
+        // A sealed segment is named after its first id.
+        if case .sealed(let first) = place, frame.fields.id != first { return nil }
+        return try isStray(frame, at: markBytes) ? nil : frame
     }
 
     /// The position of offset 0: it follows from the frame behind the mark, else from the
@@ -351,7 +361,7 @@ extension SegmentExaminer {
         log.meetDamage(at: id)
         endIsUnknown = true
         var limit = max(id, log.durableBelow)
-        if isSealed { limit = if let nextFirst { nextFirst } else { try endOfSealed(lostFrom: 0) } }
+        if isSealed { limit = if let following { following } else { try endOfSealed(lostFrom: 0) } }
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
         if !isSealed, log.durableBelow > log.bound {
             log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)

@@ -9,11 +9,7 @@ extension SegmentExaminer {
         let offset = walker.offset
         if behind == nil { try lookBehind(offset, fault) }
         if log.isLive, given == StopFacts() {
-            // What was looked at may have been written meanwhile; evidence found since then makes
-            // it durable now.
-            size = max(size, try file.status().size)
-            walker = FrameWalker(file, from: offset, to: size)
-            switch try walker.next(id: id, base: base) {
+            switch try lookAgain(offset) {
             case .frame(let frame):
                 accept(frame, at: offset)
                 behind = nil
@@ -34,6 +30,26 @@ extension SegmentExaminer {
         facts.durableBeyond = bound > (endsHere ? max(id, heldBelow) : id)
         if isSealed, facts.atEnd { facts.durableBeyond = false }
         return try decide(facts, fault, offset)
+    }
+
+    /// How much is read where only one place is looked at again.
+    private static let placeBytes = 64
+
+    /// What stands at `offset` now. What was read may have been written since; evidence found since
+    /// then makes it durable. The walker has passed the frame if there is one.
+    private mutating func lookAgain(_ offset: UInt64) throws(DiskError) -> FrameWalker.Step {
+        let now = max(size, try file.status().size)
+        let hasGrown = now > size
+        size = now
+        // A file may have any number of bad places, and at most of them nothing has changed.
+        var place = FrameWalker(file, from: offset, to: size, chunkBytes: Self.placeBytes)
+        let step = try place.next(id: id, base: base)
+        if case .frame = step {
+            walker = FrameWalker(file, from: offset, to: size)
+            return try walker.next(id: id, base: base)
+        }
+        if hasGrown { walker = FrameWalker(file, from: offset, to: size) }
+        return step
     }
 
     mutating func decide(
@@ -150,7 +166,7 @@ extension SegmentExaminer {
     }
 
     /// Where the ids of a sealed segment end, if the next one says so and does not overlap.
-    private var following: UInt64? { nextFirst.flatMap { $0 >= id ? $0 : nil } }
+    var following: UInt64? { nextFirst.flatMap { $0 >= id ? $0 : nil } }
 
     /// Nothing behind the place can be kept: the gap is closed up to the durable bound, and what
     /// follows is part of a commit that was never finished.
@@ -180,11 +196,10 @@ extension SegmentExaminer {
         return false
     }
 
-    /// The first id behind a sealed segment whose end is damaged. If no later segment tells, as
+    /// The first id behind a sealed segment whose end is damaged and no later segment tells: as
     /// many are taken for lost as the length fields lead through, and behind the place where they
     /// lead nowhere as many as there is room for: rather too many than one that is given out again.
     func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
-        guard nextFirst == nil else { return bound }
         let smallest = UInt64(FrameLayout.smallestFrame)
         // The mark that it begins with takes no id, and it was sealed with a message.
         var at = max(offset, smallest)

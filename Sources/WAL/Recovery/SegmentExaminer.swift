@@ -114,7 +114,7 @@ struct SegmentExaminer: ~Copyable {
                 accept(walker.frame, at: offset)
                 continue
             }
-            switch try walker.next(id: id, base: base) {
+            switch try step() {
             case .frame(let frame): accept(frame, at: offset)
             case .end:
                 if try stop(nil, StopFacts()) { continue }
@@ -124,6 +124,13 @@ struct SegmentExaminer: ~Copyable {
                 return
             }
         }
+    }
+
+    /// What stands at the walker's place. A file may have any number of bad places that each claim
+    /// 4 MiB: behind the first one the search is asked, which need not read each claim to its end.
+    private mutating func step() throws(DiskError) -> FrameWalker.Step {
+        if behind != nil, try search.isBrokenClaim(at: walker.offset) { return .broken(.crc) }
+        return try walker.next(id: id, base: base)
     }
 
     mutating func accept(_ frame: DecodedFrame, at offset: UInt64) {

@@ -1,0 +1,91 @@
+import Testing
+import WALTestSupport
+
+@testable import WAL
+
+/// A file of another log, a copy, or a mark in the wrong place claims more than the log's own
+/// frames: those are kept all the same.
+@Suite struct OutvotedTests {
+    /// Segments of `counts` messages each, the last of them closed.
+    private func log(
+        _ counts: [Int], firstID: UInt64 = 0, base: UInt64 = 1 << 40
+    ) -> [SegmentBuilder] {
+        var segments = [SegmentBuilder(firstID: firstID, base: base)]
+        for (number, count) in counts.enumerated() {
+            for message in 0..<count {
+                segments[number].add(TestMessage("message \(message) of \(number)"))
+            }
+            if number < counts.count - 1 { segments.append(segments[number].next()) }
+        }
+        segments[counts.count - 1].addMark()
+        return segments
+    }
+
+    private func image(_ segments: [SegmentBuilder]) -> LogImage {
+        LogImage(
+            files: segments.dropLast().map { ($0.name, $0.bytes) }
+                + segments.suffix(1).map { (SegmentName.activeName, $0.bytes) })
+    }
+
+    /// Whoever lost the file of a topic took that of another one: they all begin with this name.
+    @Test func theActiveSegmentIsKeptBehindAnotherLogsSegmentWithMoreIDs() throws {
+        let own = log([3, 3, 3, 4])
+        var bytes = image(own)
+        bytes.files[0].bytes = log([20, 1], base: 1 << 50)[0].bytes
+        let found = try bytes.examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.segments.last?.messages == 4)
+        #expect(found.segments.last?.base == own[3].base)
+        #expect(found.nextID >= own[3].nextID)
+    }
+
+    /// The message behind the mark belongs where the segments before it end: it is the mark that
+    /// has another id.
+    @Test func aMarkThatDisagreesWithItsOwnSegmentIsNoOverlap() throws {
+        var own = log([3, 4])
+        var mark = RawFrame(
+            id: 1, position: own[1].base, presence: .mark, body: [])
+        mark.timestamp = own[1].timestamp
+        own[1].bytes.replaceSubrange(0..<FrameLayout.smallestFrame, with: mark.bytes)
+        let found = try image(own).examine()
+        #expect(found.findings.map(\.kind) == [.badID])
+        #expect(found.segments.last?.messages == 4)
+        #expect(found.nextID == own[1].nextID)
+    }
+
+    /// A log that was opened and killed before it had a message begins with two marks.
+    @Test func aMarkFromFurtherOnIsPassedOverBeforeAnotherMark() throws {
+        var segment = SegmentBuilder()
+        segment.addMark()
+        for number in 0..<9 { segment.add(TestMessage("message \(number)")) }
+        segment.addMark()
+        let mark = FrameLayout.smallestFrame
+        for source in [mark, segment.bytes.count - mark] {
+            var bytes = segment.bytes
+            bytes.replaceSubrange(0..<mark, with: segment.bytes[source..<source + mark])
+            let image = LogImage(files: [(SegmentName.activeName, bytes)])
+            let found = try image.examine()
+            #expect(found.verdict == .damaged, "\(source)")
+            #expect(found.findings.compactMap(\.lost) == [], "\(source)")
+            #expect(found.segments[0].messages == 9, "\(source)")
+            #expect(found.nextID == 9, "\(source)")
+        }
+    }
+
+    /// What was in a sealed segment was durable, whatever the one behind it begins with.
+    @Test func idsAtTheEndOfASealedSegmentAreLostThoughTheNextBeginsLower() throws {
+        var older = SegmentBuilder()
+        for number in 0..<5 { older.add(TestMessage("message \(number)")) }
+        var sealed = older
+        for number in 5..<10 { sealed.add(TestMessage("message \(number)")) }
+        var bytes = sealed.bytes
+        for index in older.bytes.count..<bytes.count { bytes[index] = 0xAA }
+        let image = LogImage(files: [
+            (sealed.name, bytes), (SegmentName.activeName, older.bytes),
+        ])
+        let found = try image.examine()
+        #expect(found.verdict == .damaged)
+        #expect(found.findings.compactMap(\.lost).contains { $0.contains(5) })
+        #expect(found.nextID > 5)
+    }
+}
