@@ -7,7 +7,8 @@ internal import WAL
 ///
 /// Every topic is made in `DATA/topics/.importing-<name>` and gets its name when all of them are
 /// whole, closed and durable: whatever stops the import before, DATA has none of them, and what is
-/// left over is removed by the next one.
+/// left over is removed by the next one. One that is stopped while they get their names is finished
+/// by the next one, whatever that imports.
 public struct GoImport: Sendable {
     /// The Go data directory, topic folder or partition folder.
     public let source: FilePath
@@ -24,15 +25,18 @@ public struct GoImport: Sendable {
     }
 
     /// Plans, takes DATA's lock, builds, and gives the topics their names. Blocks; `progress` is
-    /// called by the calling thread, every megabyte or so.
+    /// called by the calling thread, every megabyte or so. Before anything is built, an import that
+    /// was stopped in its last step is finished, and `finished` called with its topics, which are
+    /// in DATA then, also if this import fails. Those of them that it would make itself, from the
+    /// same source, are left out.
     ///
-    /// When it throws, no topic has been added, unless the error is that of the last step, in
-    /// which the topics are renamed one after the other.
+    /// When it throws, it has added no topic, unless the error is `.unfinished`.
     public func run(
-        progress: (ImportProgress) -> Void = { _ in }
+        progress: (ImportProgress) -> Void = { _ in },
+        finished: ([TopicName]) -> Void = { _ in }
     ) throws(ImportError) -> ImportReport {
         var report = ImportReport()
-        let plan: ImportPlan
+        var plan: ImportPlan
         do {
             try refuseOverlap()
             plan = try ImportPlan.make(source, as: name, on: layout.storage)
@@ -49,7 +53,9 @@ public struct GoImport: Sendable {
             try layout.create()
             let lock = try DataLock.acquire(layout)
             defer { lock.release() }
+            try finishInterrupted(&plan, &report, finished)
             try refuseExisting(plan)
+            guard !plan.jobs.isEmpty else { return report }
             try build(plan, &report, progress)
         } catch let error as ImportError {
             throw error
@@ -77,6 +83,23 @@ public struct GoImport: Sendable {
         if try disk.status(path) != nil { return try disk.resolve(path) }
         guard let name = path.lastComponent else { return path }
         return try resolved(path.parentDirectory).appending(name)
+    }
+
+    /// Finishes what an import was stopped in, and leaves out of `plan` what that one had taken over
+    /// from the same source.
+    private func finishInterrupted(
+        _ plan: inout ImportPlan, _ report: inout ImportReport, _ told: ([TopicName]) -> Void
+    ) throws {
+        if let intent = try ImportIntent.read(in: layout) {
+            let (finished, taken) = try Publication(layout: layout, intent: intent).resume()
+            told(finished)
+            for name in taken { report.issues.append(.taken(name, in: layout)) }
+            if intent.source == (try resolved(source)).string {
+                plan.leaveOut(finished)
+                if !intent.isComplete { report.issues.append(.interrupted(source)) }
+            }
+        }
+        try ImportIntent.remove(in: layout)
     }
 
     /// Before anything is built: either all topics are taken over or none.
@@ -116,40 +139,13 @@ public struct GoImport: Sendable {
             }
             throw error
         }
-        try publish(plan)
+        let intent = ImportIntent(
+            source: try resolved(source).string, isComplete: report.isComplete,
+            topics: plan.jobs.map(\.name))
+        try Publication(layout: layout, intent: intent).run()
     }
 
-    /// Gives the topics, which are durable, their names, and forces those.
-    private func publish(_ plan: ImportPlan) throws(DiskError) {
-        let disk = layout.storage.disk
-        for job in plan.jobs {
-            try disk.rename(workDirectory(job.name), to: layout.directory(of: job.name))
-        }
-        try Force.names(in: layout.topicsDirectory, of: disk)
-    }
-
-    /// No topic's name begins with a dot, so nobody takes it for one; the longest name is short
-    /// enough for this in front of it.
     private func workDirectory(_ name: TopicName) -> FilePath {
-        layout.topicsDirectory.appending(".importing-\(name)")
-    }
-}
-
-/// Removing what an import has left over.
-enum RemovedTree {
-    /// Removes `path` with everything in it; nothing if it is not there.
-    static func remove(_ path: FilePath, on storage: Storage) throws(DiskError) {
-        guard let status = try storage.disk.status(path) else { return }
-        if status.kind == .directory {
-            for entry in try storage.disk.list(path) {
-                let inner = path.appending(entry.name)
-                if entry.kind == .directory {
-                    try remove(inner, on: storage)
-                } else {
-                    try storage.disk.remove(inner)
-                }
-            }
-        }
-        try storage.disk.remove(path)
+        Publication.workDirectory(name, in: layout)
     }
 }

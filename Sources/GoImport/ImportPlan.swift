@@ -114,6 +114,12 @@ struct ImportPlan {
         }
     }
 
+    /// Topics that are there already, from the same source.
+    mutating func leaveOut(_ names: [TopicName]) {
+        let names = Set(names)
+        jobs.removeAll { names.contains($0.name) }
+    }
+
     private func bytes(of log: GoLog) throws(DiskError) -> UInt64 {
         var bytes: UInt64 = 0
         for segment in log.segments {

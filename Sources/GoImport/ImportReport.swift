@@ -51,6 +51,9 @@ public struct ImportIssue: Hashable, Sendable, CustomStringConvertible {
         case consumer
         /// Acknowledged ids beyond the end of the log.
         case acknowledged
+        /// An import was interrupted and is finished now; what it had to tell nobody has read, or
+        /// a topic of it has no name, since another one has that.
+        case interrupted
         /// A finding about the Go log, by its name in toymq-fsck.
         case finding(String, isRemark: Bool)
 
@@ -66,6 +69,7 @@ public struct ImportIssue: Hashable, Sendable, CustomStringConvertible {
             case .offsets: "offsets"
             case .consumer: "consumer"
             case .acknowledged: "acknowledged"
+            case .interrupted: "interrupted"
             case .finding(let name, _): name
             }
         }
@@ -108,6 +112,24 @@ public struct ImportIssue: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension ImportIssue {
+    /// Somebody has made a topic of that name since the import was interrupted.
+    static func taken(_ name: TopicName, in layout: DataLayout) -> ImportIssue {
+        ImportIssue(
+            .interrupted, path: Publication.workDirectory(name, in: layout),
+            text: "the topic \(name) of an import that was interrupted; one of that name has been "
+                + "made since. Import it again under another name with --topic, and remove this")
+    }
+
+    /// Its issues went with the process that was to tell them.
+    static func interrupted(_ source: FilePath) -> ImportIssue {
+        ImportIssue(
+            .interrupted, path: source,
+            text: "the import that was interrupted did not take over everything; what is missing, "
+                + "an import into an empty DATA tells")
+    }
+}
+
 /// How far an import has come.
 public struct ImportProgress: Hashable, Sendable {
     /// The topic that is being made.
@@ -132,6 +154,9 @@ public enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     case lock(DataLockError)
     /// A system call failed.
     case io(DiskError)
+    /// A system call failed while the topics got their names, and so did taking that back: these
+    /// have theirs. The next import into DATA goes on from there.
+    case unfinished([TopicName], DiskError)
     /// The new log could not be made.
     case open(OpenError)
     /// The new log could not be written.
@@ -157,6 +182,10 @@ public enum ImportError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "the Go program; nothing was imported. Give another DATA"
         case .lock(let error): "\(error)"
         case .io(let error): "\(error)"
+        case .unfinished(let topics, let error):
+            "\(error); the import is not finished: of its topics, "
+                + (topics.isEmpty ? "none" : topics.map(\.text).joined(separator: ", "))
+                + " are in DATA. Run it again when that is mended: it goes on from there"
         case .open(let error): "\(error)"
         case .write(let path, let error): "cannot write \(path): \(error)"
         case .offsets(let error): "\(error)"

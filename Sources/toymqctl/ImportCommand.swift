@@ -20,12 +20,16 @@ struct ImportCommand: ParsableCommand {
             the exit code is 1 then. Nothing is changed under PATH: DATA may not lie in it, nor it in \
             DATA.
 
-            All topics appear in DATA at once, when they are whole and durable. An import that was \
-            interrupted leaves none; run it again.
+            The topics appear in DATA when all are whole and durable. An import that was \
+            interrupted leaves none, or, while they got their names, some: run it again. The next \
+            import into DATA, also of something else, finishes it first and says so on standard \
+            error, and does not import again what came from the same PATH. Do that before a broker uses \
+            DATA: a topic that it makes keeps its name.
 
-            Exit codes: 0 all was taken over; 1 not all, or the Go log has something worse than a \
-            remark, or the report could not be printed; 2 nothing was imported: a topic exists already, DATA is in use, or a call \
-            failed; 64 usage.
+            Exit codes: 0 all was taken over, or had been by an import that is finished now; 1 not \
+            all, or the Go log has something worse than a remark, or the report could not be printed; \
+            2 nothing was imported: a topic exists already, DATA is in use, or a call failed; what is \
+            said to be unfinished the next run finishes; 64 usage.
             """)
 
     @Argument(help: "A data directory, a topic's folder or a partition's folder of the Go program.")
@@ -54,23 +58,34 @@ struct ImportCommand: ParsableCommand {
             namedPath(path), into: DataLayout(FilePath(data)), as: topic)
         let bar = ProgressLine()
         let report: ImportReport
+        var finished: [TopicName] = []
         do throws(ImportError) {
-            report = try work.run { bar.show($0) }
+            report = try work.run(
+                progress: { bar.show($0) },
+                finished: {
+                    finished = $0
+                    let names = $0.map(\.text).joined(separator: ", ")
+                    voice.say(
+                        "an import into \(data) that was interrupted is finished now: it has "
+                            + (names.isEmpty ? "no topic of it any more" : names))
+                })
             bar.clear()
         } catch {
             bar.clear()
             voice.say("\(error)")
             return try Outcome.failed.exit(
                 printing: json
-                    ? JSON.object(head + [("error", .string("\(error)"))]).text : nil)
+                    ? JSON.object(head(finished) + [("error", .string("\(error)"))]).text : nil)
         }
         for issue in report.issues where !issue.isRemark { voice.say("\(issue)") }
         let outcome = report.isComplete ? Outcome.done : .incomplete
-        try outcome.exit(printing: json ? document(report).text : text(report))
+        try outcome.exit(printing: json ? document(report, finished).text : text(report, finished))
     }
 
-    private func text(_ report: ImportReport) -> String {
-        if report.topics.isEmpty { return "nothing was imported" }
+    private func text(_ report: ImportReport, _ finished: [TopicName]) -> String {
+        if report.topics.isEmpty {
+            return finished.isEmpty ? "nothing was imported" : "nothing else was imported"
+        }
         return report.topics.map { topic in
             var parts = ["\(topic.messages) message\(topic.messages == 1 ? "" : "s")"]
             if let last = topic.ids.last { parts.append("ids \(topic.ids.lowerBound) to \(last)") }
@@ -86,13 +101,16 @@ struct ImportCommand: ParsableCommand {
         }.joined(separator: "\n")
     }
 
-    private var head: [(String, JSON)] {
-        [("version", .integer(1)), ("path", .string(path)), ("data", .string(data))]
+    private func head(_ finished: [TopicName]) -> [(String, JSON)] {
+        [
+            ("version", .integer(1)), ("path", .string(path)), ("data", .string(data)),
+            ("finished", .array(finished.map { .string($0.text) })),
+        ]
     }
 
-    private func document(_ report: ImportReport) -> JSON {
+    private func document(_ report: ImportReport, _ finished: [TopicName]) -> JSON {
         .object(
-            head + [
+            head(finished) + [
                 ("complete", .bool(report.isComplete)),
                 ("topics", .array(report.topics.map(member))),
                 ("issues", .array(report.issues.map(member))),
