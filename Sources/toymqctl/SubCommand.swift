@@ -10,8 +10,9 @@ struct SubCommand: ParsableCommand {
         abstract: "Prints what a consumer has not acknowledged of a topic, then what comes live.",
         discussion: """
             Each message is acknowledged when it has been printed, unless --no-ack is given. It goes on \
-            until it is stopped, or until --count or --timeout. When the connection ends it is made \
-            again; what was not acknowledged by then is printed once more.
+            until it is stopped, or until --count or --timeout. Ctrl-C ends it at once, by that \
+            signal: what it printed last may come again. When the connection ends it is made again; \
+            what was not acknowledged by then is printed once more.
 
             Text: the payload and a newline. --json: topic, id, payload (or payload_base64 if it is \
             not UTF-8), and if the broker tells them attempt, timestamp_ns, key, headers, traceparent \

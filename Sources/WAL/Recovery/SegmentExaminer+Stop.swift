@@ -200,6 +200,8 @@ extension SegmentExaminer {
     /// many are taken for lost as the length fields lead through, and behind the place where they
     /// lead nowhere as many as there is room for: rather too many than one that is given out again.
     func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
+        // Another sealed one that begins lower is a copy, or overlaps: the ids are in that.
+        guard nextFirst == nil || nextName == .active else { return bound }
         let smallest = UInt64(FrameLayout.smallestFrame)
         // The mark that it begins with takes no id, and it was sealed with a message.
         var at = max(offset, smallest)
