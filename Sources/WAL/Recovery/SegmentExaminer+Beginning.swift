@@ -70,10 +70,8 @@ extension SegmentExaminer {
         var expected = fields.id
         if case .sealed(let first) = place { expected = first }
         id = log.expectedID ?? expected
-        // A mark that goes on where the segment before it ended, with the id that belongs here, needs
-        // no other witness.
-        let needsNone = expectedPosition == fields.position && (!isSealed || fields.id == expected)
-        if !needsNone, let told = try baseAgainst(fields) {
+        // A mark that goes on where the segment before it ended needs no other witness.
+        if expectedPosition != fields.position, let told = try baseAgainst(fields) {
             return try beginWithoutMark(.position(fields), base: told)
         }
         if place == .active, let before = log.expectedID {
