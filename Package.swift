@@ -217,7 +217,8 @@ let package = Package(
         .testTarget(
             name: "ImportTests",
             dependencies: [
-                "GoImport", "toymqctl", "WAL", "DataDirectory", "ProcessSupport", "TestSupport",
+                "GoImport", "toymqctl", "WAL", "DataDirectory", "WALTestSupport", "ProcessSupport",
+                "TestSupport",
                 systemPackage,
             ],
             swiftSettings: strict),
@@ -293,7 +294,8 @@ let package = Package(
         .testTarget(
             name: "DataDirectoryTests",
             dependencies: [
-                "WAL", "DataDirectory", "Simulation", "Threads", "TestSupport", systemPackage,
+                "WAL", "DataDirectory", "Simulation", "WALTestSupport", "Threads", "TestSupport",
+                systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(

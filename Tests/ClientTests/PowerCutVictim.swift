@@ -5,6 +5,7 @@ import Foundation
 import Logging
 import Server
 import Simulation
+import Synchronization
 import SystemPackage
 import WAL
 
@@ -157,14 +158,13 @@ private final class MortalFile: DiskFile {
     func close() { file.close() }
 }
 
-private final class Life: @unchecked Sendable {
-    private let lock = NSLock()
-    private var isOver = false
+private final class Life: Sendable {
+    private let isOver = Atomic<Bool>(false)
 
-    func end() { lock.withLock { isOver = true } }
+    func end() { isOver.store(true, ordering: .releasing) }
 
     func check(_ operation: DiskError.Operation, _ path: FilePath) throws(DiskError) {
-        if lock.withLock({ isOver }) {
+        if isOver.load(ordering: .acquiring) {
             throw DiskError(operation: operation, path: path, errno: .ioError)
         }
     }

@@ -7,6 +7,7 @@ import SystemPackage
 import Testing
 import TestSupport
 import WAL
+import WALTestSupport
 
 /// Imports of several topics that fail, or end, while the topics get their names.
 @Suite("Import interruptions") struct ImportInterruptionTests {
@@ -175,8 +176,8 @@ import WAL
 
 /// The local disk, whose calls on names are decided about from the moment on at which the last
 /// step begins. The first is number 1.
-private final class LastStepDisk: Disk {
-    private let local = Storage.local.disk
+private final class LastStepDisk: WrappedDisk {
+    let base = Storage.local.disk
     private let count = Mutex<Int?>(nil)
     private let fails: @Sendable (Int) -> Bool
 
@@ -199,29 +200,18 @@ private final class LastStepDisk: Disk {
 
     func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
         try decide(.open, path)
-        return try local.open(path, mode)
+        return try base.open(path, mode)
     }
     func rename(_ old: FilePath, to new: FilePath) throws(DiskError) {
         try decide(.rename, old)
-        try local.rename(old, to: new)
+        try base.rename(old, to: new)
     }
     func remove(_ path: FilePath) throws(DiskError) {
         try decide(.remove, path)
-        try local.remove(path)
+        try base.remove(path)
     }
     func syncDirectory(_ path: FilePath) throws(DiskError) {
         try decide(.syncDirectory, path)
-        try local.syncDirectory(path)
+        try base.syncDirectory(path)
     }
-    func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
-        try local.list(directory)
-    }
-    func resolve(_ path: FilePath) throws(DiskError) -> FilePath { try local.resolve(path) }
-    func status(_ path: FilePath) throws(DiskError) -> FileStatus? { try local.status(path) }
-    func makeDirectory(_ path: FilePath) throws(DiskError) { try local.makeDirectory(path) }
-    func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
-        try local.link(existing, to: new)
-    }
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { try local.lock(path) }
-    func lockHolder(_ path: FilePath) -> LockHolder? { local.lockHolder(path) }
 }

@@ -34,9 +34,8 @@ package enum DiskFault: Sendable {
     case partial(Int)
 }
 
-/// What a name leads to.
+/// What a name leads to. Unchecked: the lock of the disk's state guards it, as everything in that.
 final class Node: @unchecked Sendable {
-    // Guarded by the lock of the disk's state, as everything in it.
     let kind: DirectoryEntry.Kind
     let inode: UInt64
     var bytes: [UInt8] = []

@@ -72,6 +72,22 @@ import WALTestSupport
         }
     }
 
+    /// The page of a later segment has brought a mark and a frame with it, and nobody beside it
+    /// can be asked.
+    @Test func aFrameWithAnotherIDDoesNotOutvoteTheNameOfASealedSegment() throws {
+        let own = log([7, 1, 9, 3])
+        let page = own[3].frames[2].range.lowerBound + 30
+        var image = image(own)
+        image.files[0].bytes.replaceSubrange(0..<page, with: own[3].bytes[0..<page])
+        image.files[1].bytes = [UInt8](repeating: 0xAA, count: own[1].bytes.count)
+        image.files[3].bytes = Array(own[3].bytes.prefix(2))
+        let found = try image.examine()
+        let intact = own[0].frames.filter { $0.range.lowerBound >= page && !$0.isMark }
+        #expect(found.verdict == .damaged)
+        #expect(found.segments[0].base == own[0].base)
+        #expect(found.segments[0].messages == UInt64(intact.count))
+    }
+
     /// What was in a sealed segment was durable, whatever the one behind it begins with.
     @Test func idsAtTheEndOfASealedSegmentAreLostThoughTheNextBeginsLower() throws {
         var older = SegmentBuilder()

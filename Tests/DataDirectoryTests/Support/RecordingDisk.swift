@@ -1,10 +1,11 @@
 import SystemPackage
 import Threads
 import WAL
+import WALTestSupport
 
 /// A disk that writes down what is asked of it, and that stops at a chosen call: that one and all
 /// after it fail, as they would for a process that was killed there.
-final class RecordingDisk: Disk {
+final class RecordingDisk: WrappedDisk {
     /// The calls that change something, in order: `write offsets.json.tmp`.
     struct State {
         var calls: [String] = []
@@ -12,7 +13,7 @@ final class RecordingDisk: Disk {
         var failsOnce = false
     }
 
-    private let base: any Disk
+    let base: any Disk
     private let state = Monitor(State())
 
     init(_ base: any Disk = PosixDisk(), stoppingBefore call: Int? = nil, onlyOnce: Bool = false) {
@@ -42,12 +43,6 @@ final class RecordingDisk: Disk {
         return RecordedFile(try base.open(path, mode), self)
     }
 
-    func list(_ directory: FilePath) throws(DiskError) -> [DirectoryEntry] {
-        try base.list(directory)
-    }
-
-    func status(_ path: FilePath) throws(DiskError) -> FileStatus? { try base.status(path) }
-
     func makeDirectory(_ path: FilePath) throws(DiskError) {
         try record(.makeDirectory, path)
         try base.makeDirectory(path)
@@ -72,10 +67,6 @@ final class RecordingDisk: Disk {
         try record(.syncDirectory, path)
         try base.syncDirectory(path)
     }
-
-    func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { try base.lock(path) }
-
-    func lockHolder(_ path: FilePath) -> LockHolder? { base.lockHolder(path) }
 }
 
 private final class RecordedFile: DiskFile {
