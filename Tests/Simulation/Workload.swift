@@ -66,7 +66,7 @@ extension Workload {
                 run.appendKeyed(3, bytes: 100)
                 run.appendKeyed(3, bytes: 0)
             },
-            Workload("largest frame", units: [4096], cost: 400) { run in
+            Workload("largest frame", units: [4096], cost: 50) { run in
                 run.open()
                 run.append(1, bytes: FrameLayout.largestFrame - FrameLayout.smallestFrame)
                 run.append(2, bytes: 5000)
