@@ -104,4 +104,21 @@ import WALTestSupport
         #expect(found.findings.compactMap(\.lost).contains { $0.contains(5) })
         #expect(found.nextID > 5)
     }
+
+    /// Somebody made a file in which each frame says another position: so many are not remembered,
+    /// and what most of it says is heard all the same.
+    @Test func whatMostFramesSayIsHeardAmongAnyNumberOfOthers() throws {
+        var segment = SegmentBuilder()
+        segment.bytes = [UInt8](repeating: 0, count: FrameLayout.smallestFrame)
+        for number in 0..<40_000 {
+            if number % 1_000 == 0 { segment.add(TestMessage("one of its own \(number)")) }
+            let stray = RawFrame(
+                id: UInt64(number), position: UInt64(number) << 32, presence: [], body: [])
+            segment.add(garbage: stray.bytes)
+        }
+        let found = try LogImage(files: [(SegmentName.activeName, segment.bytes)]).examine()
+        #expect(found.segments[0].base == segment.base)
+        // Nothing proves the last one durable, and damage stands before it.
+        #expect(found.segments[0].messages == 39)
+    }
 }

@@ -31,9 +31,21 @@ enum Strangers {
         }
         guard families.count > 1 else { return [] }
         let ranked = families.sorted { weight($0) > weight($1) }
-        // One against one: they stay as long as they can be joined.
-        guard ranked[0].count > 1, ranked[0].count > ranked[1].count else { return [] }
+        guard ranked[0].count > ranked[1].count else {
+            // One against one: they stay as long as they can be joined.
+            return ranked.count == 2 ? overlapping(ranked) : []
+        }
         return Set(ranked.dropFirst().joined().map(\.file))
+    }
+
+    /// `segment.log` if it has ids that a sealed segment of another log has as well.
+    private static func overlapping(_ families: [[SegmentFacts]]) -> Set<SegmentName> {
+        guard let own = families.first(where: { !$0.contains { !$0.isSealed } }),
+            let other = families.first(where: { $0.contains { !$0.isSealed } }),
+            other.count == 1, let active = other.first, let last = own.last,
+            active.keptFirstID < last.keptNextID
+        else { return [] }
+        return [active.file]
     }
 
     private static func weight(_ family: [SegmentFacts]) -> (Int, UInt64) {

@@ -35,6 +35,10 @@ package enum FrameLayout {
     /// A log's first position is chosen below this.
     package static let firstPositionLimit: UInt64 = 1 << 62
 
+    /// The positions of segments that stand side by side are never as far apart, for none has as
+    /// many bytes; those of two logs are, but for a chance of one in a million.
+    static let neighbourReach: UInt64 = 1 << 40
+
     // FrameLayoutTests holds these numbers against those of docs/FORMAT.md.
 }
 

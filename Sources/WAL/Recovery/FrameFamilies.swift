@@ -36,6 +36,10 @@ struct FrameFamilies {
     private var exchanged: FrameFields?
     private var last: (base: UInt64, end: UInt64)?
 
+    /// So many are remembered at once. A file that somebody made may have one for each of its
+    /// frames; in any other there are as many as pages have come from elsewhere.
+    private static let most = 1 << 15
+
     /// The frames by which offset 0 has the position `base`.
     subscript(base: UInt64) -> Family? { families[base] }
 
@@ -56,11 +60,23 @@ struct FrameFamilies {
         }
         families[base] = family
         last = (base, end)
+        if families.count > Self.most { forgetSmallest() }
         if offset == 0, !isMark { misplaced = fields }
         if isMark, exchanged == nil, let misplaced,
             fields.position &+ end == misplaced.position &+ UInt64(misplaced.frameBytes)
         {
             exchanged = fields
+        }
+    }
+
+    /// Forgets the half with the fewest bytes, of such with as many those that came later.
+    private mutating func forgetSmallest() {
+        let ranked = families.sorted {
+            ($0.value.bytes, $1.value.first) > ($1.value.bytes, $0.value.first)
+        }
+        let told = [misplaced?.position, exchanged?.position, last?.base].compactMap(\.self)
+        for (base, _) in ranked[(Self.most / 2)...] where !told.contains(base) {
+            families[base] = nil
         }
     }
 
@@ -78,12 +94,14 @@ struct FrameFamilies {
                 base: exchanged.position, bytes: family.bytes, end: last.end,
                 firstID: exchanged.id)
         }
-        guard let most = mostBytes(where: { _ in true }) else { return nil }
-        var base = first(before: most)
+        let unheard = unheard
+        guard let most = mostBytes(but: unheard, where: { _ in true }) else { return nil }
+        var base = first(before: most, but: unheard)
         if let family = families[base], family.isImpossible,
-            let possible = mostBytes(where: { !$0.isImpossible && $0.end <= family.first })
+            let possible = mostBytes(
+                but: unheard, where: { !$0.isImpossible && $0.end <= family.first })
         {
-            base = first(before: possible)
+            base = first(before: possible, but: unheard)
         }
         return families[base].map {
             Common(base: base, bytes: $0.bytes, end: last.end, firstID: nil)
@@ -92,13 +110,14 @@ struct FrameFamilies {
 
     /// A message at offset 0, where only a mark may stand, is out of place if nobody agrees with
     /// it, however long it is: it is heard only if it is alone.
-    private func mostBytes(where isMeant: (Family) -> Bool) -> UInt64? {
-        var unheard: UInt64?
-        if let misplaced, families.count > 1,
+    private var unheard: UInt64? {
+        guard let misplaced, families.count > 1,
             families[misplaced.position]?.bytes == UInt64(misplaced.frameBytes)
-        {
-            unheard = misplaced.position
-        }
+        else { return nil }
+        return misplaced.position
+    }
+
+    private func mostBytes(but unheard: UInt64?, where isMeant: (Family) -> Bool) -> UInt64? {
         var most: (base: UInt64, family: Family)?
         for (base, family) in families where base != unheard && isMeant(family) {
             if let most, (most.family.bytes, family.first) >= (family.bytes, most.family.first) {
@@ -111,10 +130,10 @@ struct FrameFamilies {
 
     /// Where a log begins right behind the frames of another one: what those say, of however many
     /// logs the first. Frames that were taken from further on in the same log are none of another.
-    private func first(before base: UInt64) -> UInt64 {
+    private func first(before base: UInt64, but unheard: UInt64?) -> UInt64 {
         guard let last else { return base }
         var base = base
-        while let family = families[base], let told = family.opensBehind,
+        while let family = families[base], let told = family.opensBehind, told != unheard,
             let other = families[told], other.end == family.first,
             told &+ other.first &- base >= last.end
         {

@@ -37,6 +37,8 @@ package struct LogExaminer {
     var damagedAt: UInt64?
     /// The whole mark that `segment.log` begins with.
     var activeMark: FrameFields?
+    /// The position of offset 0 of `segment.log`, as far as that file tells by itself.
+    var activeBase: UInt64?
 
     /// - Parameters:
     ///   - knownDurable: the highest id that the caller knows to be durable, for instance because
@@ -63,6 +65,7 @@ package struct LogExaminer {
         let active = listing.hasActive ? try openActive() : nil
         defer { active?.file.close() }
         activeMark = active?.mark
+        activeBase = active?.base
         let order = try order(listing, active)
         bound = max(bound, order.namesProve)
         if active?.isMade == true { result.active = .made }
@@ -145,6 +148,8 @@ package struct LogExaminer {
         /// The id that the segment begins with: its mark's, else that of the commit whose frame
         /// stands behind the mark, since a commit does not span segments.
         var firstID: UInt64?
+        /// The position of offset 0, by the same frame.
+        var base: UInt64?
         /// Its first bytes hold a whole frame of a later version.
         let newer: FrameFields?
         /// At most 38 bytes without a whole mark are a segment whose making was not finished.
@@ -158,7 +163,9 @@ package struct LogExaminer {
         switch try walker.next(id: nil, base: nil) {
         case .frame(let frame) where frame.isMark:
             let mark = frame.fields
-            return Active(file: file, size: size, mark: mark, firstID: mark.id, newer: nil)
+            return Active(
+                file: file, size: size, mark: mark, firstID: mark.id, base: mark.position,
+                newer: nil)
         case .broken(.newer(let fields)):
             return Active(file: file, size: size, mark: nil, newer: fields)
         default: break
@@ -171,18 +178,23 @@ package struct LogExaminer {
             try !search.isCopy(frame, at: markBytes)
         {
             active.firstID = frame.fields.durableBelow
-        } else if active.isMade {
-            active.firstID = try firstCommit(&search)
+            active.base = frame.fields.position &- markBytes
+        } else if active.isMade, let common = try search.commonBase() {
+            active.base = common.base
+            active.firstID = common.firstID
+            if active.firstID == nil {
+                active.firstID = try firstCommit(&search, base: common.base)
+            }
         }
         return active
     }
 
     /// The id that the commit of the first whole frame begins with, where the beginning of a file
     /// is gone; nil if no frame is whole.
-    private func firstCommit(_ search: inout FrameSearch) throws(DiskError) -> UInt64? {
-        guard let common = try search.commonBase() else { return nil }
-        if let first = common.firstID { return first }
-        guard let (_, hit) = try search.next(from: 0, base: common.base, id: 0),
+    private func firstCommit(
+        _ search: inout FrameSearch, base: UInt64
+    ) throws(DiskError) -> UInt64? {
+        guard let (_, hit) = try search.next(from: 0, base: base, id: 0),
             case .valid(let frame) = hit
         else { return nil }
         return frame.fields.durableBelow

@@ -70,9 +70,13 @@ extension SegmentExaminer {
         var expected = fields.id
         if case .sealed(let first) = place { expected = first }
         id = log.expectedID ?? expected
+        var told = toldBase
         // A mark that goes on where the segment before it ended needs no other witness.
-        if expectedPosition != fields.position, let told = try baseAgainst(fields) {
-            return try beginWithoutMark(.position(fields), base: told)
+        if told == nil, expectedPosition != fields.position { told = try baseAgainst(fields) }
+        if let told {
+            let due = isSealed ? expected : id
+            return try beginWithoutMark(
+                fields.id == due ? .position(fields) : .id(fields, inPlace: false), base: told)
         }
         if place == .active, let before = log.expectedID {
             let isInPlace = expectedPosition == fields.position && !log.previousEndsInLost
@@ -141,9 +145,6 @@ extension SegmentExaminer {
         return try search.commonBase()?.base == told
     }
 
-    /// No segment has as many bytes as this; the positions of two logs are further apart.
-    private static let longerThanSegments: UInt64 = 1 << 40
-
     /// The position of offset 0 that a neighbour tells, if the mark came with a page that was
     /// written over the first one: frames of this file agree with the neighbour, and those that
     /// agree with the mark stand before them all, or are less than they. No crash leaves that: a
@@ -164,7 +165,7 @@ extension SegmentExaminer {
             // What the one behind tells of is where this file ends: had bytes been put into it or
             // taken out of it, it is the mark that has kept its place.
             let distance = min(mark.position &- next, next &- mark.position)
-            if mark.id != firstID || distance >= Self.longerThanSegments { told.append(next) }
+            if mark.id != firstID || distance >= FrameLayout.neighbourReach { told.append(next) }
         }
         for case let told? in told where told != mark.position {
             guard try search.next(from: 0, base: told, id: firstID ?? 0) != nil else { continue }
@@ -256,10 +257,8 @@ extension SegmentExaminer {
         }
         // A neighbour's word counts if a frame in this file agrees: another segment may be missing
         // between them, or the end of that one.
-        if let told = log.expectedPosition, try search.next(from: 0, base: told, id: 0) != nil {
-            return told
-        }
-        if let told = try baseByNextSegment(), try search.next(from: 0, base: told, id: 0) != nil {
+        let neighbours = [log.expectedPosition, log.fileEnd, try baseByNextSegment()]
+        for case let told? in neighbours where try search.next(from: 0, base: told, id: 0) != nil {
             return told
         }
         return try baseByFrames(log.previousEndsInLost ? nil : log.expectedPosition)
@@ -292,7 +291,9 @@ extension SegmentExaminer {
     /// one before it ended, they have to be the most of the file, or of what stands behind its own
     /// mark: what little is left may be a copy in a payload, and copies are of what stood before.
     private mutating func baseByFrames(_ neighbour: UInt64?) throws(DiskError) -> UInt64? {
-        guard let common = try search.commonBase() else { return neighbour }
+        guard let common = try search.commonBase(), try hasOwnIDs(at: common.base) else {
+            return neighbour
+        }
         guard let neighbour, common.base < neighbour else { return common.base }
         let ahead = neighbour - common.base
         guard ahead < size, common.bytes <= size / 2 else {
@@ -305,6 +306,16 @@ extension SegmentExaminer {
             return common.base
         }
         return neighbour
+    }
+
+    /// Whether a frame of that base has an id that this segment can have: a file may be the copy of
+    /// what is in the next one.
+    private mutating func hasOwnIDs(at base: UInt64) throws(DiskError) -> Bool {
+        guard case .sealed(let first) = place, let nextFirst, nextFirst > first else { return true }
+        guard let (_, hit) = try search.next(from: 0, base: base, id: first),
+            case .valid(let frame) = hit
+        else { return true }
+        return frame.fields.id < nextFirst
     }
 
     /// Whether the frame that the walker has just passed does not belong there: the next one is
@@ -359,7 +370,7 @@ extension SegmentExaminer {
         log.meetDamage(at: id)
         endIsUnknown = true
         var limit = max(id, log.durableBelow)
-        if isSealed { limit = if let following { following } else { try endOfSealed(lostFrom: 0) } }
+        if isSealed { limit = try endOfSealed(lostFrom: 0) }
         try reportDamage(fault, at: 0, to: size, lostBelow: limit)
         if !isSealed, log.durableBelow > log.bound {
             log.reportBeyondEnd(at: 0, id: max(id, heldBelow), segment: name)

@@ -147,7 +147,7 @@ extension SegmentExaminer {
         if let whole = fault.wholeBytes, !facts.durableBeyond, !isSealed, !facts.disjoint {
             return try skipWhole(fault, at: offset, bytes: UInt64(whole))
         }
-        let limit = isSealed ? (following ?? .max) : bound
+        let limit = isSealed ? (try following() ?? .max) : bound
         var from = offset + UInt64(fault.wholeBytes ?? 1)
         if lacksOnlyItsMark, offset == 0 { from = offset }
         var tornFrom: UInt64?
@@ -166,7 +166,28 @@ extension SegmentExaminer {
     }
 
     /// Where the ids of a sealed segment end, if the next one says so and does not overlap.
-    var following: UInt64? { nextFirst.flatMap { $0 >= id ? $0 : nil } }
+    mutating func following() throws(DiskError) -> UInt64? {
+        var first = nextFirst
+        if nextName == .active, baseIsKnown, let told = log.activeBase, told != base &+ size {
+            if commitBehind == nil { commitBehind = .some(try firstCommitBehind()) }
+            // What has lost its mark and stands within this one has come from here.
+            if log.activeMark == nil, told &- base < size { first = nil }
+            first = (commitBehind ?? nil) ?? first
+        }
+        return first.flatMap { $0 >= id ? $0 : nil }
+    }
+
+    /// The id of the commit that stands first in `segment.log` behind the end of this file; nil if
+    /// there is none.
+    private func firstCommitBehind() throws(DiskError) -> UInt64? {
+        let next = try log.disk.open(SegmentName.active.path(in: log.directory), .read)
+        defer { next.close() }
+        var search = FrameSearch(next, to: try next.status().size)
+        guard let (_, hit) = try search.next(from: 0, base: base &+ size, id: id),
+            case .valid(let frame) = hit
+        else { return nil }
+        return frame.fields.durableBelow
+    }
 
     /// Nothing behind the place can be kept: the gap is closed up to the durable bound, and what
     /// follows is part of a commit that was never finished.
@@ -175,7 +196,7 @@ extension SegmentExaminer {
     ) throws(DiskError) -> Bool {
         var limit = bound
         if isSealed {
-            limit = if let following { following } else { try endOfSealed(lostFrom: offset) }
+            limit = try endOfSealed(lostFrom: offset)
         }
         let torn = isSealed ? nil : tornFrom
         endIsUnknown = true
@@ -196,10 +217,11 @@ extension SegmentExaminer {
         return false
     }
 
-    /// The first id behind a sealed segment whose end is damaged and no later segment tells: as
+    /// The first id behind a sealed segment whose end is damaged. Where no later segment tells, as
     /// many are taken for lost as the length fields lead through, and behind the place where they
     /// lead nowhere as many as there is room for: rather too many than one that is given out again.
-    func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
+    mutating func endOfSealed(lostFrom offset: UInt64) throws(DiskError) -> UInt64 {
+        if let following = try following() { return following }
         // Another sealed one that begins lower is a copy, or overlaps: the ids are in that.
         guard nextFirst == nil || nextName == .active else { return bound }
         let smallest = UInt64(FrameLayout.smallestFrame)

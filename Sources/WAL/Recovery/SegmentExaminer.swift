@@ -10,6 +10,8 @@ struct SegmentExaminer: ~Copyable {
     var size: UInt64
     /// The id that it begins with, should that be known before it is walked.
     let ownFirst: UInt64?
+    /// The position of offset 0 if that was told before it is walked.
+    let toldBase: UInt64?
     /// For a sealed segment: the id that the next one begins with, where that can be told.
     let nextFirst: UInt64?
     /// The segment behind this one.
@@ -31,6 +33,8 @@ struct SegmentExaminer: ~Copyable {
     let heldBelow: UInt64
     /// The frame at offset 0 stands where it says, and only lacks the mark before it.
     var lacksOnlyItsMark = false
+    /// What `segment.log` says of where the ids of this one end; nil until it was asked.
+    var commitBehind: UInt64??
     /// Where the segment once ended is not known, so nothing says where the next one begins.
     var endIsUnknown = false
 
@@ -73,6 +77,7 @@ struct SegmentExaminer: ~Copyable {
         name = entry.file
         place = entry.place
         ownFirst = entry.firstID
+        toldBase = entry.base
         self.file = file
         self.size = size
         nextFirst = next?.firstID
