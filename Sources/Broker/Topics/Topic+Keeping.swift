@@ -98,7 +98,11 @@ extension Topic {
         }
         // It gives the directory up; what it could not make durable is cut off by the opening.
         try? old?.close()
-        let highest = known.compactMap { $0.highestAcknowledged }.max()
+        // Nor may a directory that somebody has emptied or put there be taken for this topic: ids
+        // would be given out again.
+        let durable = old?.durable
+        let last = durable.flatMap { $0.isEmpty ? nil : MessageID($0.upperBound.rawValue - 1) }
+        let highest = (known.map(\.highestAcknowledged) + [last]).compactMap(\.self).max()
         let opened = TopicOpening.open(name, shared, known: highest)
         let waiting = state.withLock { state -> [@Sendable () -> Void] in
             switch (opened, state.phase) {

@@ -263,7 +263,7 @@ public final class Log: Sendable {
     /// up the directory, and says nothing of that failure again.
     ///
     /// Throws `poisoned` or `notWritten` if the mark could not be made durable, `takenOver` if it
-    /// was idle and its directory is not its own any more; the log is closed all the same, and
-    /// every acknowledged message is where it was.
+    /// was idle and its directory is not its own any more, or its segment is not in its place; the
+    /// log is closed all the same, and every acknowledged message is in the file that it was in.
     public func close() throws(LogError) { try core.close() }
 }

@@ -102,6 +102,7 @@ extension LogCore {
         var writer = taken
         do {
             try unparkIfNeeded(&writer)
+            try writer.checkPlace(every: host.options.placeNanoseconds)
             beforeWrite(batch)
             try write(batch, &writer)
         } catch {
@@ -259,8 +260,10 @@ extension LogCore {
         case .nothing: break
         case .again(let deadline): host.watchIdle(self, deadline: deadline)
         case .mark(var writer, let id, let timestamp):
-            do {
+            do throws(SegmentWriter.Failure) {
                 try writer.writeMark(id: id, timestamp: timestamp)
+                // Where that cannot be told, the next commit asks before it writes.
+                if (try? writer.isInPlace()) == false { throw .takenOver }
                 putBack(writer)
             } catch {
                 state.withLock { $0.markFailed = true }

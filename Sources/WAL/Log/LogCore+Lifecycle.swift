@@ -160,11 +160,14 @@ extension LogCore {
             throw failure
         }
         let result: Result<Void, LogError>
-        do {
+        do throws(SegmentWriter.Failure) {
             try unparkToClose(&writer)
             let (id, timestamp) = state.withLock { ($0.nextID, $0.lastTimestamp) }
             if !writer.endsInMark { try writer.writeMark(id: id, timestamp: timestamp) }
             try writer.finish()
+            // Behind the mark: a log that was moved ends with it all the same. One that is parked
+            // and has nothing to write does without the disk.
+            if writer.file != nil, (try? writer.isInPlace()) == false { throw .takenOver }
             result = .success(())
         } catch {
             switch error {

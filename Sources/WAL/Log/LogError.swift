@@ -23,9 +23,11 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     /// disk has lost it. Run `toymq-fsck` on the directory.
     case damaged(segment: FilePath, offset: UInt64)
     /// While the log was idle and held no descriptor, another process took the directory or
-    /// changed it; or the directory was moved, and is not at its path any more. What was
-    /// acknowledged is in it. Nothing more is appended until the log has been closed and opened
-    /// again.
+    /// changed it; or the directory, or the segment that is appended to, was moved or removed and
+    /// is not at its path any more. The log looks for that when it gets its idle mark, when it is
+    /// closed, and before a commit if it has not for a second: what was acknowledged within that
+    /// second went where the file is. Nothing more is appended until the log has been closed and
+    /// opened again.
     case takenOver(FilePath)
 
     /// One line for people that says what to do.
@@ -45,8 +47,8 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(segment) is damaged at offset \(offset): a durable message is not there any more; "
                 + "run `toymq-fsck \(segment.removingLastComponent())`"
         case .takenOver(let path):
-            "\(path) was changed by another process while it was idle, or is not there any more; "
-                + "close the log and open it again where it is"
+            "\(path) was changed by another process while it was idle, or its segment is not there "
+                + "any more; close the log and open it again where it is"
         }
     }
 }

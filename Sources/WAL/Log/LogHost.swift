@@ -15,6 +15,9 @@ public final class LogHost: Sendable {
         public var committers = 2
         /// After this long without an append a log gets a mark, in nanoseconds.
         public var idleNanoseconds: UInt64 = 1_000_000_000
+        /// For so long at most a log that is appended to does not look whether its file still
+        /// stands where it was opened, in nanoseconds. Only tests choose it.
+        package var placeNanoseconds: UInt64 = 1_000_000_000
         /// How many logs may hold descriptors (two each, three once they are read) before those
         /// that were idle for longest give theirs up; at least 1.
         public var openLogs = 4_096

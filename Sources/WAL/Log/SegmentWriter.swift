@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import Threads
 
 /// The file that is appended to. Owned by whoever commits: it is taken out of the log's state for
 /// the time of a commit and put back behind it.
@@ -9,7 +10,7 @@ struct SegmentWriter: Sendable {
         case notWritten(DiskError)
         /// A sync failed, or the file could not be put back: final.
         case final(DiskError)
-        /// The log was parked, and is not as it was left.
+        /// The log was parked and is not as it was left, or its segment is not in its place.
         case takenOver
     }
 
@@ -42,6 +43,8 @@ struct SegmentWriter: Sendable {
     private var zeroGoal: UInt64 = 0
     /// The last frame written is a mark.
     private(set) var endsInMark: Bool
+    /// When a commit last found the segment in its place, monotonic nanoseconds.
+    private var seenInPlace: UInt64?
 
     /// Without a file `segment` is sealed, and the next commit makes a new one.
     init(
@@ -173,6 +176,36 @@ struct SegmentWriter: Sendable {
         }
     }
 
+    // MARK: Its place
+
+    /// Whether the segment still stands where its name says. The lock and the descriptor go with
+    /// the file, wherever rename(2) takes it or its directory, and outlive its last name: what is
+    /// written to it then is gone when it is closed, or stands where nobody looks for it. One
+    /// stat(2) of the whole path tells of all directories on the way, too.
+    func isInPlace() throws(DiskError) -> Bool {
+        try disk.status(segment.name.path(in: directory))?.inode == segment.inode
+    }
+
+    /// Looks for its place before a commit if none has for so long: each time it would cost a busy
+    /// log more than the fault, which is somebody's mistake, is worth. Before the write, so that
+    /// what is refused is not in the file that was moved.
+    mutating func checkPlace(every nanoseconds: UInt64) throws(Failure) {
+        let now = MonotonicClock.now()
+        if let seenInPlace, now - seenInPlace < nanoseconds { return }
+        try checkPlace()
+        seenInPlace = now
+    }
+
+    /// Names go by the path, the lock does not: if the directory was moved, another log may be
+    /// there.
+    private func checkPlace() throws(Failure) {
+        let isInPlace: Bool
+        do {
+            isInPlace = try self.isInPlace()
+        } catch { throw .notWritten(error) }
+        guard isInPlace else { throw .takenOver }
+    }
+
     // MARK: Segments
 
     /// Seals the active segment: cut to its last frame, forced, renamed to its first id, the
@@ -210,16 +243,6 @@ struct SegmentWriter: Sendable {
         needsSegment = true
         renameIsUnforced = true
         try forceRename()
-    }
-
-    /// Names go by the path, the lock does not: if the directory was moved, another log may be
-    /// there.
-    private func checkPlace() throws(Failure) {
-        let there: FileStatus?
-        do {
-            there = try disk.status(segment.name.path(in: directory))
-        } catch { throw .notWritten(error) }
-        guard there?.inode == segment.inode else { throw .takenOver }
     }
 
     /// A rename would replace whatever has the name. Only an empty file holds nothing.
