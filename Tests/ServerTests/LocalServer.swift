@@ -12,11 +12,13 @@ final class LocalServer: Sendable {
 
     init(
         _ disk: MemoryDisk, metrics: MetricsAddress? = nil, reopenDelay: UInt64 = 1_000_000,
+        visibilityTimeout: UInt64 = BrokerOptions().visibilityTimeout,
         _ change: (inout ServerOptions) -> Void = { _ in }
     ) throws {
         var options = BrokerOptions()
         options.reopenDelay = reopenDelay
         options.segmentBytes = 64 << 10
+        options.visibilityTimeout = visibilityTimeout
         broker = try Broker(FilePath("/data"), storage: Storage(disk), options: options)
         var serving = ServerOptions()
         serving.port = 0

@@ -114,6 +114,15 @@ final class RawClient: @unchecked Sendable {
             options: Array(fields[4...]))
     }
 
+    /// The next message; answers to acknowledgements before it are passed over.
+    func nextMessage() throws -> Message {
+        while true {
+            do { return try message() } catch Failure.notAMessage(let line) {
+                guard line.hasPrefix("OK ") else { throw Failure.notAMessage(line) }
+            }
+        }
+    }
+
     /// Whether the broker closes the connection without another byte.
     func isClosed(_ seconds: Double = 20) throws -> Bool {
         if buffer.count > start { return false }

@@ -160,14 +160,3 @@ struct RotTests {
         #expect(local.stop())
     }
 }
-
-extension RawClient {
-    /// The next message; answers to acknowledgements before it are passed over.
-    fileprivate func nextMessage() throws -> Message {
-        while true {
-            do { return try message() } catch Failure.notAMessage(let line) {
-                guard line.hasPrefix("OK ") else { throw Failure.notAMessage(line) }
-            }
-        }
-    }
-}

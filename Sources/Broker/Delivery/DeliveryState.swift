@@ -46,6 +46,10 @@ struct DeliveryState {
 
     var inFlight: Int { flights.count }
     var dueCount: Int { due.count }
+    /// What is due once more and goes first.
+    var firstDue: MessageID? { due.first.map { MessageID($0.id) } }
+    /// How many times something was in flight for too long.
+    private(set) var timeouts: UInt64 = 0
     /// How many messages that were never delivered may be.
     /// Invariant: what is due fits the window besides what is in flight.
     var room: Int { max(0, window - flights.count - due.count) }
@@ -123,6 +127,7 @@ struct DeliveryState {
                 guard first.deadline <= now else { break }
                 flights[first.id] = nil
                 makeDue(first.id, flight.attempt)
+                timeouts &+= 1
                 isAny = true
             }
             deadlines.removeFirst()

@@ -69,33 +69,27 @@ public final class Subscription: Sendable {
         }
     }
 
+    /// What is due once more could not be read.
+    public struct UnreadableDue: Error {
+        /// The one that could not; those below it could, or were not due.
+        public let id: MessageID
+        /// Why, as `read` would say it.
+        public let cause: LogError
+    }
+
     /// Shows what is due once more to `body`, with how often it was delivered before, and gives the
     /// ids that were shown. Blocks on the disk; one thread at a time, `read` included. Fails as
     /// that does.
     public func readDue(
         _ body: (borrowing StoredMessage, UInt64) -> ReadStep
-    ) throws(LogError) -> [MessageID] {
-        let ids = try noted { () throws(LogError) in try readAgain(body) }
-        if !ids.isEmpty { owner.readingWorked() }
-        return ids
-    }
-
-    private func readAgain(
-        _ body: (borrowing StoredMessage, UInt64) -> ReadStep
-    ) throws(LogError) -> [MessageID] {
-        guard let log = topic.log else { throw .closed }
+    ) throws(UnreadableDue) -> [MessageID] {
         guard let due = owner.current(self, { $0.delivery.dueMessages() }) else { return [] }
         var shown: [MessageID] = []
         for (id, attempts) in due {
-            var found: MessageID?
-            var step = ReadStep.next
-            var reader = log.reader(from: id)
-            _ = try reader.read(upTo: 1) { message in
-                found = message.id
-                guard message.id == id else { return .stopBefore }
-                step = body(message, attempts)
-                return step
-            }
+            let (found, step): (MessageID?, ReadStep)
+            do throws(LogError) {
+                (found, step) = try noted { () throws(LogError) in try look(id, attempts, body) }
+            } catch { throw UnreadableDue(id: id, cause: error) }
             if found == id {
                 if step != .stopBefore { shown.append(id) }
                 if step != .next { break }
@@ -104,7 +98,27 @@ public final class Subscription: Sendable {
                 _ = owner.current(self) { $0.delivery.passOver(id...id) }
             }
         }
+        if !shown.isEmpty { owner.readingWorked() }
         return shown
+    }
+
+    /// Shows the message `id` to `body` if it is there. Gives the id of the first message from there
+    /// on, and what `body` has said.
+    private func look(
+        _ id: MessageID, _ attempts: UInt64,
+        _ body: (borrowing StoredMessage, UInt64) -> ReadStep
+    ) throws(LogError) -> (MessageID?, ReadStep) {
+        guard let log = topic.log else { throw .closed }
+        var found: MessageID?
+        var step = ReadStep.next
+        var reader = log.reader(from: id)
+        _ = try reader.read(upTo: 1) { message in
+            found = message.id
+            guard message.id == id else { return .stopBefore }
+            step = body(message, attempts)
+            return step
+        }
+        return (found, step)
     }
 
     /// Has those who ask next hear of what keeps messages from being read.
@@ -132,17 +146,22 @@ public final class Subscription: Sendable {
     public struct Demand: Hashable, Sendable {
         /// How many messages are due once more; they go first.
         public let due: Int
+        /// The first of these.
+        public let firstDue: MessageID?
         /// How many that were never delivered the window has room for.
         public let room: Int
         /// How many are in flight.
         public let inFlight: Int
+        /// How many times one of the consumer's has been in flight for too long.
+        public let timeouts: UInt64
     }
 
     /// What may be delivered now; nil if the subscription has ended.
     public var demand: Demand? {
         owner.current(self) {
             Demand(
-                due: $0.delivery.dueCount, room: $0.delivery.room, inFlight: $0.delivery.inFlight)
+                due: $0.delivery.dueCount, firstDue: $0.delivery.firstDue, room: $0.delivery.room,
+                inFlight: $0.delivery.inFlight, timeouts: $0.delivery.timeouts)
         }
     }
 

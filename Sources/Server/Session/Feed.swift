@@ -23,16 +23,31 @@ final class Feed {
     private var isReading = false
     /// All that is durable was read, and a wake-up was asked for.
     private var isWaiting = false
-    /// Why nothing more can be read, and whether that was something due once more.
-    private var failure: (error: LogError, isDue: Bool)?
-    /// Since then something in flight has timed out.
-    private var hasTimedOut = false
+    private var failure: Failure?
 
     /// What came of reading.
     enum Reading: Sendable {
         case read(DeliveryChunk)
-        /// Not a message could be read; `isDue` tells which kind.
-        case failed(LogError, isDue: Bool)
+        /// Not a message could be read; if it was one due once more, which.
+        case failed(LogError, due: MessageID?)
+    }
+
+    /// Why nothing more can be read.
+    private struct Failure {
+        let error: LogError
+        /// If it is something due once more: what is due before it can be read all the same.
+        let due: MessageID?
+        /// How often something of the consumer had timed out when that was last looked at.
+        var timeouts: UInt64
+        /// Something in flight has timed out since nothing more can be delivered.
+        var hasTimedOut = false
+
+        /// Whether what is to be read next is behind it, or it itself.
+        func isInTheWay(of demand: Subscription.Demand) -> Bool {
+            guard let due else { return demand.due == 0 }
+            guard let first = demand.firstDue else { return true }
+            return first >= due
+        }
     }
 
     /// What reading needs, on any thread.
@@ -46,15 +61,23 @@ final class Feed {
         /// read before something that could not goes first, too: the next call meets that again.
         func read() -> Reading {
             var chunk = DeliveryChunk(allocator)
+            do throws(Subscription.UnreadableDue) {
+                try fillWithDue(&chunk)
+            } catch {
+                if chunk.ids.isEmpty { return .failed(error.cause, due: error.id) }
+            }
+            guard chunk.ids.isEmpty else { return .read(chunk) }
             do throws(LogError) {
                 try fill(&chunk)
             } catch {
-                if chunk.ids.isEmpty { return .failed(error, isDue: chunk.isDue) }
+                if chunk.ids.isEmpty { return .failed(error, due: nil) }
             }
             return .read(chunk)
         }
 
-        private func fill(_ chunk: inout DeliveryChunk) throws(LogError) {
+        private func fillWithDue(
+            _ chunk: inout DeliveryChunk
+        ) throws(Subscription.UnreadableDue) {
             var line: [UInt8] = []
             chunk.isDue = true
             _ = try subscription.readDue { message, attempts in
@@ -62,7 +85,10 @@ final class Feed {
                     message, topic: topic, attempt: hasOptions ? attempts + 1 : nil, line: &line)
                 return chunk.isFull ? .stop : .next
             }
-            guard chunk.ids.isEmpty else { return }
+        }
+
+        private func fill(_ chunk: inout DeliveryChunk) throws(LogError) {
+            var line: [UInt8] = []
             chunk.isDue = false
             let count = try subscription.read(upTo: DeliveryChunk.messages) { message in
                 chunk.add(message, topic: topic, attempt: hasOptions ? 1 : nil, line: &line)
@@ -88,12 +114,15 @@ final class Feed {
 
     func start() { isStarted = true }
 
-    /// There is more than before.
+    /// There is more than before: published, or in flight for too long.
     func woken() {
         isWaiting = false
-        // Nothing is waited for then: it is a message's time that is over. A slow consumer gets all
-        // that was read all the same.
-        if let failure, failure.isDue || ahead.isEmpty { hasTimedOut = true }
+        guard let timeouts = subscription.demand?.timeouts, let since = failure?.timeouts,
+            timeouts != since
+        else { return }
+        failure?.timeouts = timeouts
+        // A slow consumer gets all that was read all the same.
+        if failure?.due != nil || ahead.isEmpty { failure?.hasTimedOut = true }
     }
 
     /// A reader's thread has read.
@@ -101,7 +130,12 @@ final class Feed {
         isReading = false
         switch reading {
         case .read(let chunk): receive(chunk)
-        case .failed(let error, let isDue): failure = (error, isDue)
+        case .failed(let error, let due):
+            // One that another connection has taken over comes to no end of its own.
+            guard let demand = subscription.demand else { return }
+            failure = Failure(
+                error: error, due: due, timeouts: demand.timeouts,
+                hasTimedOut: failure?.hasTimedOut ?? false)
         }
     }
 
@@ -110,9 +144,9 @@ final class Feed {
     /// acknowledgements that are on their way.
     var end: LogError? {
         guard let failure, let demand = subscription.demand else { return nil }
-        if hasTimedOut { return failure.error }
-        guard demand.inFlight == 0 else { return nil }
-        return failure.isDue || (demand.due == 0 && ahead.isEmpty) ? failure.error : nil
+        if failure.hasTimedOut { return failure.error }
+        guard demand.inFlight == 0, failure.isInTheWay(of: demand) else { return nil }
+        return failure.due != nil || ahead.isEmpty ? failure.error : nil
     }
 
     private func receive(_ chunk: DeliveryChunk) {
@@ -121,6 +155,8 @@ final class Feed {
             return
         }
         if chunk.isDue {
+            // The disk has given it after all.
+            if let unreadable = failure?.due, chunk.ids.contains(unreadable) { failure = nil }
             // They go out before anything that was never delivered, and take no room in the window.
             if delivered > 0, var first = ahead.popFirst() {
                 first.skip(delivered)
@@ -168,9 +204,10 @@ final class Feed {
     /// Has a reader's thread read what comes next, if there is room for it.
     private func readAhead() {
         guard !isReading, let demand = subscription.demand else { return }
+        if failure?.isInTheWay(of: demand) ?? false { return }
         if demand.due > 0 {
-            guard ahead.first?.isDue != true, failure?.isDue != true else { return }
-        } else if isWaiting || failure != nil || !hasRoomAhead {
+            guard ahead.first?.isDue != true else { return }
+        } else if isWaiting || !hasRoomAhead {
             return
         }
         isReading = true
