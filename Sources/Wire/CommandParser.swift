@@ -25,7 +25,8 @@ public struct CommandParser: Hashable, Sendable {
     /// What is taken.
     public let limits: WireLimits
     /// Whether nothing but HELLO is taken: anything else is out of step, before its payload is
-    /// waited for. For clients that have to show a token first.
+    /// waited for. For clients that have to show a token first. One that speaks another version is
+    /// told so all the same: it could not show its token.
     public var takesOnlyHello = false
     /// How many bytes of the front hold no end of a line.
     private var searched = 0
@@ -67,7 +68,7 @@ public struct CommandParser: Hashable, Sendable {
         }
     }
 
-    /// To whoever has not shown a token, whatever they have said: it tells the version, too.
+    /// To whoever has not shown a token, whatever else they have said.
     private static let helloFirst = Refusal(
         .authentication, "say HELLO \(WireVersion.current) AUTH <token> first")
 
@@ -75,10 +76,12 @@ public struct CommandParser: Hashable, Sendable {
         var fields = Fields(bytes, content.lowerBound, content.upperBound)
         let verb = fields.next()
         if takesOnlyHello {
-            guard let verb, bytes.holds("HELLO", at: verb),
-                case .command(let hello, let count) = CommandParser.hello(bytes, fields, next)
-            else { return .outOfStep(CommandParser.helloFirst) }
-            return .command(hello, bytes: count)
+            guard let verb, bytes.holds("HELLO", at: verb) else {
+                return .outOfStep(CommandParser.helloFirst)
+            }
+            let hello = CommandParser.hello(bytes, fields, next)
+            if case .refused = hello { return .outOfStep(CommandParser.helloFirst) }
+            return hello
         }
         guard let verb else { return .refused(Refusal(.invalid, "an empty line"), bytes: next) }
         let result: Result<Command, Refusal>

@@ -259,11 +259,18 @@ struct SessionTests {
         try Data("s3cret\n".utf8).write(to: file)
         let broker = try BrokerProcess(data, ["--auth-token-file", file.path])
         for text in [
-            "PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", "HELLO 2 AUTH", "", "HELLO",
-            "HELLO 1 AUTH s3cret", String(repeating: "x", count: 9000),
+            "PING", "PUB t - 1000000", "HELLO 2", "HELLO 2 AUTH wrong", "HELLO 2 AUTH", "",
+            String(repeating: "x", count: 9000),
         ] {
             let client = try broker.client()
             #expect(try client.command(text).hasPrefix("ERR AUTH "), "\(text)")
+            #expect(try client.isClosed())
+        }
+        // Whoever speaks another version is told which one to speak, not to show a token.
+        for text in ["HELLO", "HELLO 3", "HELLO 1 AUTH s3cret", "HELLO 3 AUTH wrong"] {
+            let client = try broker.client()
+            let answer = try client.command(text)
+            #expect(answer.hasPrefix("ERR HELLO version 2 "), "\(text): \(answer)")
             #expect(try client.isClosed())
         }
         let client = try broker.client()

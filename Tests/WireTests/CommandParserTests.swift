@@ -186,8 +186,9 @@ struct CommandParserTests {
         #expect(heard("\n", parser) == [.closed(.authentication)])
         #expect(heard("HELLO 2 AUTH\n", parser) == [.closed(.authentication)])
         #expect(heard("HELLO 2 AUTH a b\n", parser) == [.closed(.authentication)])
-        #expect(heard("HELLO 1 AUTH x\n", parser) == [.closed(.authentication)])
-        #expect(heard("HELLO\n", parser) == [.closed(.authentication)])
+        for line in ["HELLO", "HELLO 3", "HELLO 1 AUTH x", "HELLO x"] {
+            #expect(heard(line + "\nPING\n", parser) == [.closed(.hello)], "\(line)")
+        }
         let long = "HELLO 2 AUTH " + String(repeating: "x", count: WireLimits.lineBytes) + "\n"
         #expect(heard(long, parser) == [.closed(.authentication)])
         #expect(heard("PING\n", parser) == [.closed(.authentication)])
