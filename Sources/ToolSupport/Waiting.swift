@@ -1,11 +1,15 @@
 import Dispatch
 import Synchronization
 
+/// How long a wait goes on when it is over for another reason than time.
+private let pauseBetweenLooks = DispatchTimeInterval.milliseconds(50)
+
 /// Runs async code and waits for it on this thread, which has to be one that may wait: the
-/// process's main one, and none of the cooperative pool. After `seconds` the task is cancelled; its
-/// result counts all the same.
+/// process's main one, and none of the cooperative pool. After `seconds`, or soon after `isOver`
+/// holds, the task is cancelled; its result counts all the same.
 public func waitFor<Value: Sendable, Failure: Error>(
-    seconds: Double? = nil, _ body: @escaping @Sendable () async throws(Failure) -> Value
+    seconds: Double? = nil, until isOver: (() -> Bool)? = nil,
+    _ body: @escaping @Sendable () async throws(Failure) -> Value
 ) throws(Failure) -> Value {
     let box = Box<Value, Failure>()
     let done = DispatchSemaphore(value: 0)
@@ -15,11 +19,15 @@ public func waitFor<Value: Sendable, Failure: Error>(
         }
         done.signal()
     }
-    if let seconds, done.wait(timeout: .now() + seconds) == .timedOut {
+    let end = seconds.map { .now() + $0 } ?? DispatchTime.distantFuture
+    while true {
+        // A signal handler may do next to nothing: whether it has run has to be looked at.
+        let look = isOver == nil ? end : min(end, .now() + pauseBetweenLooks)
+        if done.wait(timeout: look) == .success { break }
+        guard isOver?() ?? false || DispatchTime.now() >= end else { continue }
         task.cancel()
         done.wait()
-    } else if seconds == nil {
-        done.wait()
+        break
     }
     return try box.take()
 }

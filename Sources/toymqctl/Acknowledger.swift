@@ -11,13 +11,14 @@ final class Acknowledger {
 
     init(_ subscription: Subscription) { self.subscription = subscription }
 
-    /// The message was printed. Does not wait for the broker.
+    /// The message was printed. Does not wait for the broker, but where that is far behind; nor
+    /// then once a signal has come.
     func acknowledge(_ delivery: Delivery) {
         unconfirmed.insert(delivery.id)
         guard let settlement = try? delivery.startAcknowledging() else { return }
         pending.append((delivery.id, settlement))
         // The broker sends 256 ahead: it has answered what stands before them.
-        if pending.count >= 1024 { settle(512) }
+        if pending.count >= 1024 { settle(512, until: { Cancellation.isRequested }) }
     }
 
     /// Ends the subscription, and says how many messages may come again.
@@ -31,17 +32,25 @@ final class Acknowledger {
         return .incomplete
     }
 
-    private func settle(_ count: Int) {
+    /// Waits for the broker's word on the first ones.
+    private func settle(_ count: Int, until isOver: (() -> Bool)? = nil) {
         let first = Array(pending.prefix(count))
-        pending.removeFirst(count)
-        let confirmed = waitFor {
+        let (heard, confirmed) = waitFor(until: isOver) {
+            var heard = 0
             var confirmed: [UInt64] = []
             for (id, settlement) in first {
-                // An error is no confirmation either.
-                if (try? await settlement.settlement()) == .done { confirmed.append(id) }
+                do throws(ClientError) {
+                    if try await settlement.settlement() == .done { confirmed.append(id) }
+                } catch {
+                    // Not waited for any longer: it may come yet. Any other error is no
+                    // confirmation either.
+                    if error == .cancelled { break }
+                }
+                heard += 1
             }
-            return confirmed
+            return (heard, confirmed)
         }
+        pending.removeFirst(heard)
         unconfirmed.subtract(confirmed)
     }
 }

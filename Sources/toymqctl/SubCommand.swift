@@ -10,9 +10,10 @@ struct SubCommand: ParsableCommand {
         abstract: "Prints what a consumer has not acknowledged of a topic, then what comes live.",
         discussion: """
             Each message is acknowledged when it has been printed, unless --no-ack is given. It goes on \
-            until it is stopped, or until --count or --timeout. Ctrl-C ends it at once, by that \
-            signal: what it printed last may come again. When the connection ends it is made again; \
-            what was not acknowledged by then is printed once more.
+            until --count or --timeout, or until SIGINT (Ctrl-C) or SIGTERM: then it prints no further \
+            message, waits up to a second for the broker to take the acknowledgements, and ends. A \
+            second signal ends it at once, with 1. When the connection ends it is made again; what was \
+            not acknowledged by then is printed once more.
 
             Text: the payload and a newline. --json: topic, id, payload (or payload_base64 if it is \
             not UTF-8), and if the broker tells them attempt, timestamp_ns, key, headers, traceparent \
@@ -21,7 +22,7 @@ struct SubCommand: ParsableCommand {
             This takes over from another connection of the same consumer, and a topic that does not \
             exist is made.
 
-            Exit codes: 0 stopped as asked; 1 --count was not reached, the broker went away for good or \
+            Exit codes: 0 stopped as asked, by a signal too; 1 --count was not reached, the broker went away for good or \
             was not there when --timeout was over, the topic was found damaged, standard output takes \
             nothing more, or messages that were printed may come again, since the broker has not \
             confirmed their acknowledgements; 2 no subscription; 64 usage.
@@ -58,10 +59,14 @@ struct SubCommand: ParsableCommand {
     }
 
     func run() throws {
+        Cancellation.listen(secondExits: Outcome.incomplete.rawValue)
         try remote.withClient(adjust: { $0.deliveryWindow = window }) { client in
             let subscription = try client.subscribe(to: topic, as: consumer)
             guard try isAccepted(subscription, client.options) else {
-                voice.say("the broker answers, and has no subscription to \(topic)")
+                voice.say(
+                    Cancellation.isRequested
+                        ? "stopped before the broker had accepted the subscription"
+                        : "the broker answers, and has no subscription to \(topic)")
                 return .failed
             }
             let acknowledger = Acknowledger(subscription)
@@ -77,8 +82,8 @@ struct SubCommand: ParsableCommand {
         }
     }
 
-    /// Waits for the subscription; false if the broker says nothing of it. Throws why there is
-    /// none.
+    /// Waits for the subscription; false if the broker says nothing of it, or a signal comes
+    /// before. Throws why there is none.
     private func isAccepted(
         _ subscription: Subscription, _ options: ClientOptions
     ) throws(ClientError) -> Bool {
@@ -86,7 +91,8 @@ struct SubCommand: ParsableCommand {
         let attempt = options.connectTimeout + options.reconnect.longestPause
         let limit = timeout.map { _ in Double(remote.attempts) * (attempt / .seconds(1)) }
         do throws(ClientError) {
-            try waitFor(seconds: limit) { () async throws(ClientError) in
+            try waitFor(seconds: limit, until: { Cancellation.isRequested }) {
+                () async throws(ClientError) in
                 try await subscription.waitUntilAccepted()
             }
             return true
@@ -102,7 +108,9 @@ struct SubCommand: ParsableCommand {
         let counter = Counter("received")
         defer { counter.clear() }
         var received = 0
-        while received < count ?? .max, let delivery = try next(subscription) {
+        while received < count ?? .max, !Cancellation.isRequested,
+            let delivery = try next(subscription)
+        {
             let text = json ? Array(DeliveryJSON.text(delivery).utf8) : delivery.payload
             try StandardOutput.put(text + [UInt8(ascii: "\n")])
             received += 1
@@ -110,7 +118,8 @@ struct SubCommand: ParsableCommand {
             if !noAck { acknowledger.acknowledge(delivery) }
         }
         let isShort = count.map { received < $0 }
-        if isShort ?? true, let reason = subscription.interruption {
+        // Whoever is told to end has not waited for one.
+        if isShort ?? true, !Cancellation.isRequested, let reason = subscription.interruption {
             voice.say("--timeout is over, and there is no subscription just now: \(reason)")
             return .incomplete
         }
@@ -118,7 +127,8 @@ struct SubCommand: ParsableCommand {
     }
 
     private func next(_ subscription: Subscription) throws(ClientError) -> Delivery? {
-        try waitFor(seconds: timeout) { () async throws(ClientError) in
+        try waitFor(seconds: timeout, until: { Cancellation.isRequested }) {
+            () async throws(ClientError) in
             var iterator = subscription.makeAsyncIterator()
             return try await iterator.next()
         }

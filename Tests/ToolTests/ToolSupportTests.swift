@@ -47,4 +47,22 @@ import ToolSupport
         }
         #expect(isCancelled)
     }
+
+    @Test func aTaskIsCancelledOnceTheWaitIsOverForAnotherReason() async {
+        let isCancelled = await onThread {
+            var looks = 0
+            return waitFor(
+                until: {
+                    looks += 1
+                    return looks == 2
+                },
+                {
+                    while !Task.isCancelled { await Task.yield() }
+                    return true
+                })
+        }
+        #expect(isCancelled)
+        // What is there already is not looked away from.
+        #expect(await onThread { waitFor(until: { false }) { 7 } } == 7)
+    }
 }
