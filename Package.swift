@@ -20,6 +20,7 @@ let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: 
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioConcurrency: Target.Dependency =
     .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
@@ -171,7 +172,8 @@ let package = Package(
             dependencies: ["Wire", nioCore, nioPosix, nioConcurrency, deque],
             packageAccess: false, swiftSettings: strictLibrary),
 
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "BrokerTests",
             dependencies: [
@@ -182,8 +184,9 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "toymq", "Server", "Broker", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, nioCore, "Threads", "TestSupport", systemPackage,
+                "toymq", "Server", "Broker", "Wire", "DataDirectory", "WAL", "WALTestSupport",
+                "ProcessSupport", logging, argumentParser, nioCore, nioEmbedded, "Threads",
+                "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
 
@@ -210,7 +213,7 @@ let package = Package(
                 "ToyMQClient", "ChaosHarness", "ProcessSupport", "Simulation", "Server", "Broker",
                 "DataDirectory", "WAL", "toymq", "toymqctl", "toymq-bench", "toymq-dump",
                 "toymq-fsck", "toymq-fuzzgen", "chaos", "client-example", logging, "TestSupport",
-                systemPackage,
+                "Threads", systemPackage,
             ],
             swiftSettings: strict),
 
@@ -231,10 +234,11 @@ let package = Package(
                 "WAL", "Inspection", "FuzzTargets", "ProcessSupport", "wal-example", "TestSupport",
             ],
             swiftSettings: strict),
-        // Tests only: a directory of a test's own, and random numbers that are the same again.
+        // Tests only: a directory of a test's own, random numbers that are the same again, work on
+        // a thread that is joined, and the tables of the documents.
         .target(
-            name: "TestSupport", dependencies: [systemPackage], path: "Tests/TestSupport",
-            swiftSettings: strict),
+            name: "TestSupport", dependencies: ["Threads", systemPackage],
+            path: "Tests/TestSupport", swiftSettings: strict),
         // Tests only: programs that tests run.
         .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
         .target(

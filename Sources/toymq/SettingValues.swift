@@ -35,7 +35,7 @@ struct Setting {
 /// Where settings are looked up: a flag that was given, then the environment, then the file.
 struct SettingValues {
     /// Every setting that the environment or the file may have.
-    private static let names: Set<String> = [
+    static let names: Set<String> = [
         "data-dir", "addr", "metrics-addr", "auth-token-file", "max-payload", "visibility-timeout",
         "dedupe-window", "shutdown-timeout", "max-connections", "max-topics", "max-consumers",
         "handshake-timeout", "frame-timeout", "idle-timeout", "segment-size", "event-loops",

@@ -10,46 +10,27 @@ import TestSupport
 
 /// What the documents say in tables and bytes is what the code does.
 @Suite struct DocsTests {
-    private static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-    private func text(_ path: String) throws -> String {
-        try String(contentsOf: DocsTests.root.appendingPathComponent(path), encoding: .utf8)
-    }
-
-    /// The lines between `<!-- name -->` and `<!-- end -->`.
-    private func section(_ name: String, of path: String) throws -> [String] {
-        let parts = try text(path).components(separatedBy: "<!-- \(name) -->")
-        try #require(parts.count == 2, "\(path) has one section \(name)")
-        return parts[1].components(separatedBy: "<!-- end -->")[0]
-            .split(separator: "\n").map(String.init)
-    }
-
     @Test func theDecisionTableOfTheCrashModelIsTheOneInTheCode() throws {
-        let rows = try section("verdict-table", of: "docs/CRASH-MODEL.md").dropFirst(2).map { row in
-            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-        }
+        let rows = try Document.table("verdict-table", of: "docs/CRASH-MODEL.md")
         #expect(
             rows.map { $0[0] } == VerdictTable.rows.map { "`\($0.label)`" })
         #expect(rows.map { $0[2] } == VerdictTable.rows.map(\.verdict.rawValue))
     }
 
     @Test func everyRowOfTheDecisionTableIsExplained() throws {
-        let page = try text("docs/CRASH-MODEL.md")
+        let page = try Document.text("docs/CRASH-MODEL.md")
         for row in VerdictTable.rows where row.label != "zero-tail" {
             #expect(page.contains("**\(row.label).**"), "no prose for \(row.label)")
         }
     }
 
     @Test func theListOfMutantsIsTheOneInTheCode() throws {
-        let rows = try section("mutants", of: "docs/CRASH-MODEL.md").dropFirst(2).map { row in
-            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-        }
+        let rows = try Document.table("mutants", of: "docs/CRASH-MODEL.md")
         #expect(rows.map { $0[0] } == Mutant.allCases.map { "`\($0.name)`" })
     }
 
     @Test func everyLockOfTheLogTheBrokerAndTheClientIsInATable() throws {
-        let pages = try text("docs/ARCHITECTURE.md") + text("docs/CONCURRENCY.md")
+        let pages = try Document.text("docs/ARCHITECTURE.md") + Document.text("docs/CONCURRENCY.md")
         let rows = pages.split(separator: "\n").filter { $0.hasPrefix("|") }.joined(separator: "\n")
         for module in ["WAL", "DataDirectory", "Broker", "Server", "toymq", "ToyMQClient"] {
             for lock in try locks(of: module) {
@@ -85,7 +66,7 @@ import TestSupport
 
     /// The Swift files of a module: their paths in it, and what they say.
     private func sources(of module: String) throws -> [(path: String, text: String)] {
-        let folder = DocsTests.root.appendingPathComponent("Sources/\(module)")
+        let folder = Document.root.appendingPathComponent("Sources/\(module)")
         let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
         return try names.filter { $0.hasSuffix(".swift") }.map {
             ($0, try String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8))
@@ -93,7 +74,7 @@ import TestSupport
     }
 
     @Test func nothingIsForcedPastForceAndNoSegmentIsCutPastTailCut() throws {
-        let folder = DocsTests.root.appendingPathComponent("Sources")
+        let folder = Document.root.appendingPathComponent("Sources")
         for module in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
             for (path, text) in try sources(of: module) {
                 if path != "Disk/Force.swift" {
@@ -109,14 +90,12 @@ import TestSupport
     }
 
     @Test func theListOfFuzzTargetsIsTheOneInTheCode() throws {
-        let rows = try section("fuzz-targets", of: "docs/TOOLS.md").dropFirst(2).map { row in
-            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-        }
+        let rows = try Document.table("fuzz-targets", of: "docs/TOOLS.md")
         #expect(rows.map { $0[0] } == FuzzTarget.allCases.map { "`\($0.rawValue)`" })
     }
 
     @Test func everyFindingHasItsHeadingWithItsSeverity() throws {
-        let parts = try text("docs/TOOLS.md").components(separatedBy: "\n### ").dropFirst()
+        let parts = try Document.text("docs/TOOLS.md").components(separatedBy: "\n### ").dropFirst()
         let headings = parts.map { $0.split(separator: "\n").map(String.init) }
             .filter { !["The JSON report", "Repairing"].contains($0[0]) }
         #expect(Set(headings.map { $0[0] }) == Set(FindingKind.allCases.map(\.rawValue)))
@@ -150,7 +129,8 @@ import TestSupport
         FrameEncoder.appendMark(
             at: .init(
                 id: 2, position: start + UInt64(buffer.count), timestamp: time + 1), to: &buffer)
-        let documented = try section("worked-example", of: "docs/FORMAT.md").flatMap { line in
+        let documented = try Document.section("worked-example", of: "docs/FORMAT.md").flatMap {
+            line in
             line.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) }
         }
         let written = buffer.bytes.copied()
@@ -165,8 +145,8 @@ import TestSupport
     }
 
     @Test func theProgramOnTheLandingPageIsTheOneThatIsBuiltAndItRuns() throws {
-        let page = try text("Sources/WAL/WAL.docc/WAL.md")
-        let program = try text("Sources/wal-example/main.swift")
+        let page = try Document.text("Sources/WAL/WAL.docc/WAL.md")
+        let program = try Document.text("Sources/wal-example/main.swift")
         #expect(page.contains("```swift\n" + program + "```"))
         #expect(program.split(separator: "\n").count <= 32)
         let directory = try TemporaryDirectory()

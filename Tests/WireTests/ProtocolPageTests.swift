@@ -1,22 +1,13 @@
-import Foundation
+import TestSupport
 import Testing
 import Wire
 
 /// What docs/PROTOCOL.md says in tables is what the code does.
 @Suite("The page of the protocol")
 struct ProtocolPageTests {
-    /// The first cells of the table between `<!-- name -->` and `<!-- end -->`.
+    /// The first cells of a table.
     private func cells(_ name: String) throws -> [String] {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("docs/PROTOCOL.md")
-        let text = try String(contentsOf: page, encoding: .utf8)
-        let parts = text.components(separatedBy: "<!-- \(name) -->")
-        try #require(parts.count == 2)
-        let rows = parts[1].components(separatedBy: "<!-- end -->")[0].split(separator: "\n")
-        return rows.dropFirst(2).map { row in
-            row.split(separator: "`")[1].trimmingCharacters(in: .whitespaces)
-        }
+        try Document.table(name, of: "docs/PROTOCOL.md").map { $0[0].unquoted }
     }
 
     @Test("every error is in the table, and nothing else")

@@ -54,7 +54,7 @@ extension ConnectionHandler {
             stall = .answers
         }
     }
-    private static let mostOutputBytes = 256 << 10
+    static let mostOutputBytes = 256 << 10
 
     /// Answers publishes that have become durable, if they are all that this connection waits for
     /// and its answer can go straight to the socket; false if that takes more.
