@@ -10,14 +10,10 @@ import WALTestSupport
 
 /// Each finding and what the repair makes of it.
 @Suite struct FindingRepairTests {
-    private func messages(_ numbers: Range<Int>) -> [TestMessage] {
-        numbers.map { TestMessage("message \($0)") }
-    }
-
     private func segment(_ count: Int, firstID: UInt64 = 0, closed: Bool = true) -> SegmentBuilder {
         var segment = SegmentBuilder(firstID: firstID)
         for number in 0..<count {
-            segment.add(messages(Int(firstID) + number..<Int(firstID) + number + 1))
+            segment.add(numbered(Int(firstID) + number..<Int(firstID) + number + 1))
         }
         if closed { segment.addMark() }
         return segment
@@ -64,7 +60,7 @@ import WALTestSupport
 
     @Test func aTornTailIsCutAndKept() throws {
         var segment = segment(3, closed: false)
-        segment.add(messages(3..<6))
+        segment.add(numbered(3..<6))
         segment.bytes.removeLast(3)
         for mode in [Repair.Mode.preen, .all] {
             let bench = RepairBench(LogImage(segment))
@@ -222,9 +218,9 @@ import WALTestSupport
     @Test func aMissingSegmentBecomesALostFrameAtTheEndOfTheOneBefore() throws {
         let first = segment(3, closed: false)
         var second = first.next()
-        second.add(messages(3..<8))
+        second.add(numbered(3..<8))
         var third = second.next()
-        third.add(messages(8..<10))
+        third.add(numbered(8..<10))
         let bench = RepairBench([
             (first.name, first.bytes), (SegmentName.activeName, third.bytes),
         ])
@@ -251,7 +247,7 @@ import WALTestSupport
         var first = segment(3, closed: false)
         first.timestamp = long.timestamp
         var second = first.next()
-        second.add(messages(3..<9))
+        second.add(numbered(3..<9))
         let bench = RepairBench([
             (first.name, long.bytes), (SegmentName.activeName, second.bytes),
         ])
@@ -282,7 +278,7 @@ import WALTestSupport
 
     @Test func damagedOffsetsAreSetAsideAndATornEndIsCut() throws {
         var torn = segment(3, closed: false)
-        torn.add(messages(3..<5))
+        torn.add(numbered(3..<5))
         torn.bytes.removeLast(1)
         let bench = RepairBench(
             LogImage(torn), [(DataLayout.offsetsName, Array("not what it was\n".utf8))])

@@ -82,6 +82,11 @@ package struct TestMessage: Hashable, Sendable {
     }
 }
 
+/// Messages that say which one they are.
+package func numbered(_ numbers: Range<Int>) -> [TestMessage] {
+    numbers.map { TestMessage("message \($0)") }
+}
+
 /// Builds the bytes of one segment, frame by frame, as the log would write them.
 package struct SegmentBuilder: Sendable {
     package struct Placed: Hashable, Sendable {

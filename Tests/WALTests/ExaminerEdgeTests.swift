@@ -8,10 +8,6 @@ import WALTestSupport
 
 /// Places that few images come to: what is told where two rules meet.
 @Suite struct ExaminerEdgeTests {
-    private func messages(_ count: Int) -> [TestMessage] {
-        (0..<count).map { TestMessage("message \($0)") }
-    }
-
     /// Breaks the frames with these ids.
     private func spoiled(_ segment: SegmentBuilder, _ ids: [UInt64]) -> SegmentBuilder {
         var segment = segment
@@ -23,8 +19,8 @@ import WALTestSupport
 
     @Test func whatFollowsAnAcknowledgedGapOfItsOwnCommitIsTorn() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(2))
-        segment.add(messages(4))
+        segment.add(numbered(0..<2))
+        segment.add(numbered(0..<4))
         let image = LogImage(spoiled(segment, [2, 3]))
         let found = try image.examine(knownDurable: 2)
         #expect(found.verdict == .damaged)
@@ -50,7 +46,7 @@ import WALTestSupport
     @Test(arguments: [0, 1, 3])
     func theRottenEndOfTheLastSealedSegmentHasLostItsIDsThoughNoSegmentFollows(gone: Int) throws {
         var first = SegmentBuilder()
-        for message in messages(5) { first.add([message]) }
+        for message in numbered(0..<5) { first.add([message]) }
         var spoiled = spoiled(first, (0..<gone).map { UInt64(4 - $0) })
         let name = SegmentName.sealed(first: 0).fileName
         for active in [nil, [], [UInt8](repeating: 0, count: 20)] as [[UInt8]?] {
@@ -86,9 +82,9 @@ import WALTestSupport
 
     @Test func aMarkOfAnotherPlaceThatNoFrameAgreesWithIsDamage() throws {
         var first = SegmentBuilder()
-        first.add(messages(3))
+        first.add(numbered(0..<3))
         var second = first.next()
-        second.add(messages(2))
+        second.add(numbered(0..<2))
         let stray = RawFrame(
             id: second.firstID, position: second.base + 5000, presence: .mark)
         second.bytes.replaceSubrange(0..<38, with: stray.bytes)
@@ -101,14 +97,14 @@ import WALTestSupport
 
     @Test func aLaterVersionCountsBehindASegmentWhoseEndIsDamaged() throws {
         var first = SegmentBuilder()
-        first.add(messages(3))
+        first.add(numbered(0..<3))
         var second = first.next(mark: false)
         second.add(
             raw: RawFrame(
                 id: second.firstID, position: second.position, presence: Presence(rawValue: 64),
                 body: [1, 2, 3]
             ).bytes, ids: 1)
-        second.add(messages(1))
+        second.add(numbered(0..<1))
         let found = try LogImage(spoiled(first, [2]), second).examine()
         #expect(found.verdict == .newer)
         #expect(found.findings.map(\.kind) == [.unknownField])
@@ -116,9 +112,9 @@ import WALTestSupport
 
     @Test func aLaterVersionsFrameOfAnotherPlaceIsOutOfPlaceAndNoMore() throws {
         var first = SegmentBuilder()
-        first.add(messages(3))
+        first.add(numbered(0..<3))
         var second = first.next()
-        second.add(messages(2))
+        second.add(numbered(0..<2))
         let stray = RawFrame(
             id: second.firstID, position: second.base + 77, presence: Presence(rawValue: 64))
         second.bytes.replaceSubrange(0..<38, with: stray.bytes)
@@ -129,8 +125,8 @@ import WALTestSupport
 
     @Test func aLiveTailThatIsFinishedWhileItIsLookedAtIsRead() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(2))
-        segment.add(messages(1))
+        segment.add(numbered(0..<2))
+        segment.add(numbered(0..<1))
         let whole = segment.bytes
         let image = LogImage(spoiled(segment, [2]))
         let disk = image.disk()

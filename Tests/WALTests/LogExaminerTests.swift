@@ -4,26 +4,8 @@ import WALTestSupport
 
 @testable import WAL
 
-/// Where a walk stops and what that means: evidence, commits that were torn, islands, lost frames,
-/// zeros and newer frames.
+/// Where a walk stops and what that means: evidence, commits that were torn, islands.
 @Suite struct LogExaminerTests {
-    private final class Collector: ExaminationVisitor {
-        var ids: [UInt64] = []
-        var offsets: [UInt64] = []
-        func frame(
-            _ frame: DecodedFrame, bytes: RawSpan, segment: SegmentName, at offset: UInt64
-        ) {
-            if frame.isMessage { ids.append(frame.fields.id) }
-            offsets.append(offset)
-        }
-    }
-
-    private func messages(_ numbers: Range<Int>) -> [TestMessage] {
-        numbers.map { TestMessage("message \($0)") }
-    }
-
-    private func kinds(_ found: Examination) -> [LogFinding.Kind] { found.findings.map(\.kind) }
-
     private final class Told: ExaminationVisitor {
         var kinds: [LogFinding.Kind] = []
         func finding(_ finding: LogFinding) { kinds.append(finding.kind) }
@@ -31,14 +13,14 @@ import WALTestSupport
 
     @Test func whatIsNotKeptIsToldAllTheSameAndChangesNoVerdict() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(0..<3))
+        segment.add(numbered(0..<3))
         segment.addLost(2)
-        segment.add(messages(5..<6))
+        segment.add(numbered(5..<6))
         segment.addMark()
         segment.bytes[segment.frames[2].range.lowerBound + 36] ^= 1
         let image = LogImage(segment)
         let whole = try image.examine()
-        #expect(kinds(whole) == [.badCRC, .lost])
+        #expect(whole.kinds == [.badCRC, .lost])
         let cases: [(FindingsKept, [LogFinding.Kind])] = [
             (.all, [.badCRC, .lost]), (.allButRemarks, [.badCRC]), (.none, []),
         ]
@@ -49,7 +31,7 @@ import WALTestSupport
                 disk: disk, directory: LogImage.directory, knownDurable: nil, visitor: told,
                 keeping: keeping)
             let found = try examiner.examine(SegmentListing(disk.list(LogImage.directory)))
-            #expect(kinds(found) == expected)
+            #expect(found.kinds == expected)
             #expect(told.kinds == [.badCRC, .lost])
             #expect(found.verdict == whole.verdict && found.segments == whole.segments)
         }
@@ -63,12 +45,12 @@ import WALTestSupport
 
     @Test func aSoundLogIsWalkedWholeAndSummedUp() throws {
         var first = SegmentBuilder(firstID: 5)
-        first.add(messages(0..<3))
+        first.add(numbered(0..<3))
         first.addMark()
         var second = first.next()
-        second.add(messages(3..<4))
-        second.add(messages(4..<6))
-        let collector = Collector()
+        second.add(numbered(3..<4))
+        second.add(numbered(4..<6))
+        let collector = SeenFrames()
         let found = try LogImage(first, second).examine(visitor: collector)
         #expect(found.verdict == .clean)
         #expect(found.findings.isEmpty)
@@ -89,7 +71,7 @@ import WALTestSupport
 
     @Test func aMarkProvesEverythingBeforeItButNotItself() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(0..<3))
+        segment.add(numbered(0..<3))
         segment.addMark()
         let found = try LogImage(segment).examine()
         #expect(found.durableBelow == 3)
@@ -102,8 +84,8 @@ import WALTestSupport
         // Whichever frames of the commit are gone: the log ends at the first of them.
         for gone in 1..<32 {
             var segment = SegmentBuilder()
-            segment.add(messages(0..<2))
-            segment.add(messages(2..<7))
+            segment.add(numbered(0..<2))
+            segment.add(numbered(2..<7))
             let commit = segment.frames.suffix(5)
             for (bit, frame) in commit.enumerated() where gone >> bit & 1 == 1 {
                 segment.bytes.replaceSubrange(
@@ -115,7 +97,7 @@ import WALTestSupport
             #expect(found.verdict == (isAllZeros ? .zeroTail : .torn))
             #expect(found.nextID == torn.id)
             #expect(found.segments[0].end == UInt64(torn.range.lowerBound))
-            #expect(kinds(found) == [isAllZeros ? .zeroTail : .tornTail])
+            #expect(found.kinds == [isAllZeros ? .zeroTail : .tornTail])
         }
     }
 
@@ -123,14 +105,14 @@ import WALTestSupport
         for witness in [true, false] {
             for gone in 0..<5 {
                 var segment = SegmentBuilder()
-                segment.add(messages(0..<2))
-                segment.add(messages(2..<7))
-                if witness { segment.addMark() } else { segment.add(messages(7..<8)) }
+                segment.add(numbered(0..<2))
+                segment.add(numbered(2..<7))
+                if witness { segment.addMark() } else { segment.add(numbered(7..<8)) }
                 let frame = segment.frames[3 + gone]
                 segment.bytes[frame.range.upperBound - 1] ^= 1
                 let found = try LogImage(segment).examine()
                 #expect(found.verdict == .damaged)
-                #expect(kinds(found) == [.badCRC])
+                #expect(found.kinds == [.badCRC])
                 #expect(found.findings[0].lost == frame.id...frame.id)
                 #expect(found.nextID == (witness ? 7 : 8))
             }
@@ -139,8 +121,8 @@ import WALTestSupport
 
     @Test func theWitnessAloneIsEnoughWhenTheWholeCommitIsGone() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(0..<2))
-        segment.add(messages(2..<7))
+        segment.add(numbered(0..<2))
+        segment.add(numbered(2..<7))
         let start = segment.frames[3].range.lowerBound
         let end = segment.bytes.count
         segment.addMark()
@@ -150,7 +132,7 @@ import WALTestSupport
                 start..<end, with: repeatElement(zeros ? 0 : 0xEE, count: end - start))
             let found = try LogImage(damaged).examine()
             #expect(found.verdict == .damaged)
-            #expect(kinds(found) == [zeros ? .zeroHole : .badLength])
+            #expect(found.kinds == [zeros ? .zeroHole : .badLength])
             #expect(found.findings[0].lost == 2...6)
             #expect(found.findings[0].length == UInt64(end - start))
             #expect(found.nextID == 7)
@@ -159,7 +141,7 @@ import WALTestSupport
 
     @Test func anAcknowledgedIDMakesATearDamageAndTheOneBeforeItDoesNot() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(0..<5))
+        segment.add(numbered(0..<5))
         segment.bytes.removeLast(2)
         #expect(try LogImage(segment).examine(knownDurable: 3).verdict == .torn)
         let found = try LogImage(segment).examine(knownDurable: 4)
@@ -171,15 +153,15 @@ import WALTestSupport
     @Test func whatIsBehindAClosedGapIsJudgedAnew() throws {
         // Id 1 is damaged though durable; then 2 and 3 are sound; the commit of 4 to 6 is torn.
         var segment = SegmentBuilder()
-        for number in 0..<4 { segment.add(messages(number..<number + 1)) }
-        segment.add(messages(4..<7))
+        for number in 0..<4 { segment.add(numbered(number..<number + 1)) }
+        segment.add(numbered(4..<7))
         segment.bytes[segment.frames[2].range.upperBound - 1] ^= 1
         let torn = segment.frames[6].range
         segment.bytes[torn.upperBound - 1] ^= 1
-        let collector = Collector()
+        let collector = SeenFrames()
         let found = try LogImage(segment).examine(visitor: collector)
         #expect(found.verdict == .damaged)
-        #expect(kinds(found) == [.badCRC, .tornTail])
+        #expect(found.kinds == [.badCRC, .tornTail])
         #expect(found.findings[1].offset == UInt64(torn.lowerBound))
         #expect(collector.ids == [0, 2, 3, 4])
         #expect(found.nextID == 5)
@@ -191,7 +173,7 @@ import WALTestSupport
         var random = Seeded(11)
         for round in 0..<200 {
             var segment = SegmentBuilder()
-            for number in 0..<20 { segment.add(messages(number..<number + 1)) }
+            for number in 0..<20 { segment.add(numbered(number..<number + 1)) }
             segment.addMark()
             let damaged = (1...20).filter { _ in Int.random(in: 0..<3, using: &random) == 0 }
             for index in damaged {
@@ -204,7 +186,7 @@ import WALTestSupport
                         range, with: repeatElement(0, count: range.count))
                 }
             }
-            let collector = Collector()
+            let collector = SeenFrames()
             let found = try LogImage(segment).examine(visitor: collector)
             let lost = damaged.map { UInt64($0 - 1) }
             #expect(found.verdict == (damaged.isEmpty ? .clean : .damaged), "round \(round)")
@@ -220,7 +202,7 @@ import WALTestSupport
     @Test func bytesThatWereInsertedOrRemovedLoseWhatTheyShiftAndNoMore() throws {
         for shift in [-3, -1, 1, 5, 38] {
             var segment = SegmentBuilder()
-            for number in 0..<6 { segment.add(messages(number..<number + 1)) }
+            for number in 0..<6 { segment.add(numbered(number..<number + 1)) }
             segment.addMark()
             let at = segment.frames[3].range.lowerBound
             if shift > 0 {
@@ -234,178 +216,12 @@ import WALTestSupport
             #expect(active.nextID == 2)
             // In a sealed segment the same is damage.
             var next = SegmentBuilder(firstID: 6, base: segment.base + 10_000)
-            next.add(messages(6..<7))
+            next.add(numbered(6..<7))
             let sealed = try LogImage(segment, next).examine()
             #expect(sealed.verdict == .damaged, "\(shift)")
             #expect(sealed.findings.first?.offset == UInt64(at))
             #expect(sealed.findings.first?.lost == 2...5)
             #expect(sealed.nextID == 7)
-        }
-    }
-
-    // MARK: Lost frames
-
-    @Test func lostFramesTakeTheirIDsAndTheirPlace() throws {
-        for size in [38, 39, 45, 46, 47, 100, 5000] {
-            let count: UInt64 = size < 46 ? 1 : 70
-            var segment = SegmentBuilder()
-            segment.add(messages(0..<2))
-            segment.addLost(count, frameBytes: size)
-            segment.add(messages(0..<1))
-            let collector = Collector()
-            let found = try LogImage(segment).examine(visitor: collector)
-            #expect(found.verdict == .clean)
-            #expect(collector.ids == [0, 1, 2 + count])
-            #expect(found.findings.map(\.lost) == [2...1 + count])
-            #expect(found.nextID == 3 + count)
-            #expect(found.segments[0].lostFrames == 1)
-        }
-    }
-
-    @Test func aLogMayBeginWithALostFrame() throws {
-        var segment = SegmentBuilder()
-        segment.addLost(1 << 40)
-        segment.add(messages(0..<1))
-        segment.addMark()
-        let found = try LogImage(segment).examine()
-        #expect(found.verdict == .clean)
-        #expect(found.nextID == 1 << 40 + 1)
-        #expect(found.durableBelow == 1 << 40 + 1)
-    }
-
-    @Test func behindALostFrameTheNextSegmentMayBeginFurtherOnAndNotBefore() throws {
-        for gap in [-1, 0, 1, 1000] {
-            for isLost in [true, false] {
-                var first = SegmentBuilder()
-                first.add(messages(0..<2))
-                if isLost { first.addLost(3) }
-                let base = first.position &+ UInt64(bitPattern: Int64(gap))
-                var second = SegmentBuilder(
-                    firstID: first.nextID, base: base, timestamp: first.timestamp)
-                second.add(messages(0..<1))
-                let found = try LogImage(first, second).examine()
-                let fits = gap == 0 || isLost && gap > 0
-                #expect(found.verdict == (fits ? .clean : .damaged), "gap \(gap), \(isLost)")
-            }
-        }
-    }
-
-    // MARK: Zeros
-
-    @Test func zerosAtTheEndArePreallocatedSpaceHoweverMany() throws {
-        for count in [1, 3, 4, 37, 38, 39, 4096, 300_000] {
-            var segment = SegmentBuilder()
-            segment.add(messages(0..<2))
-            let end = UInt64(segment.bytes.count)
-            segment.bytes += [UInt8](repeating: 0, count: count)
-            let found = try LogImage(segment).examine(knownDurable: 1)
-            #expect(found.verdict == .zeroTail)
-            #expect(found.nextID == 2)
-            #expect(found.findings.map(\.offset) == [end])
-            #expect(found.findings.map(\.length) == [UInt64(count)])
-            // Not if something durable should be there.
-            let beyond = try LogImage(segment).examine(knownDurable: 2)
-            #expect(beyond.verdict == .damaged)
-            #expect(beyond.findings.map(\.lost) == [2...2])
-            // And one byte that is not zero makes it a tear.
-            segment.bytes[segment.bytes.count - 1] = 1
-            #expect(try LogImage(segment).examine().verdict == .torn)
-        }
-    }
-
-    @Test func aSealedSegmentHasNoZerosBehindIt() throws {
-        var first = SegmentBuilder()
-        first.add(messages(0..<2))
-        var second = first.next()
-        second.add(messages(2..<3))
-        let end = UInt64(first.bytes.count)
-        first.bytes += [0]
-        let found = try LogImage(first, second).examine()
-        #expect(found.verdict == .damaged)
-        #expect(kinds(found) == [.zeroHole])
-        #expect(found.findings[0].offset == end)
-        #expect(found.findings[0].lost == nil)
-        #expect(found.nextID == 3)
-    }
-
-    // MARK: Newer frames
-
-    @Test func aNewerFrameAtTheStopOrBehindItRefusesTheLogWhateverElseIsWrong() throws {
-        for index in 1...4 {
-            for alsoTorn in [true, false] {
-                var segment = SegmentBuilder()
-                for number in 0..<4 { segment.add(messages(number..<number + 1)) }
-                let newer = segment.frames[index].range
-                segment.bytes[newer.lowerBound + FrameLayout.presence] |= 0x20
-                segment.bytes.mendCRC(newer)
-                if alsoTorn { segment.bytes[segment.frames[1].range.upperBound - 1] ^= 1 }
-                let isHit = alsoTorn && index == 1
-                let found = try LogImage(segment).examine()
-                if isHit {
-                    #expect(found.verdict != .newer, "its crc does not hold")
-                } else {
-                    #expect(found.verdict == .newer)
-                    #expect(kinds(found) == [.unknownField])
-                    #expect(found.findings[0].offset == UInt64(newer.lowerBound))
-                }
-            }
-        }
-    }
-
-    @Test func aNewerFrameThatDoesNotStandWhereItSaysIsNoneAtAll() throws {
-        var segment = SegmentBuilder()
-        segment.add(messages(0..<2))
-        var newer = RawFrame(id: 2, position: segment.position + 1)
-        newer.presence = 0x100
-        segment.add(raw: newer.bytes, ids: 0)
-        let found = try LogImage(segment).examine()
-        #expect(found.verdict == .torn)
-        #expect(found.nextID == 2)
-    }
-
-    @Test func aNewerMarkAtTheBeginningOfASegmentIsNewer() throws {
-        for others in [0, 2] {
-            var segment = SegmentBuilder(mark: false)
-            var mark = RawFrame(id: 0, position: segment.position, presence: .mark)
-            mark.presence |= 0x8000
-            segment.add(raw: mark.bytes, ids: 0)
-            segment.add(messages(0..<others))
-            let found = try LogImage(segment).examine()
-            #expect(found.verdict == .newer)
-            #expect(found.findings.map(\.offset) == [0])
-        }
-    }
-
-    @Test func aNewerFrameCountsAsEvidenceByItsFixedFields() throws {
-        var segment = SegmentBuilder()
-        segment.add(messages(0..<3))
-        var newer = RawFrame(id: 3, position: segment.position)
-        newer.presence = 0x10
-        segment.add(raw: newer.bytes, ids: 0)
-        #expect(try LogImage(segment).examine().durableBelow == 3)
-    }
-
-    // MARK: Whole but invalid
-
-    @Test func aWholeFrameInItsPlaceThatBreaksARuleIsDamageEvenAtTheVeryEnd() throws {
-        let key = Presence.key.rawValue
-        let broken: [(UInt16, UInt32, UInt64, [UInt8])] = [
-            (key, 0, 2, [0, 0]), (0, 3, 2, []), (8, 0, 2, [1]), (4, 1, 2, []), (12, 0, 2, []),
-            (0, 0, 3, [7]), (0, 0, 1, [7]),
-        ]
-        for (presence, index, id, body) in broken {
-            var segment = SegmentBuilder()
-            segment.add(messages(0..<2))
-            var frame = RawFrame(id: id, position: segment.position, commitIndex: index)
-            frame.presence = presence
-            frame.body = body
-            segment.add(raw: frame.bytes, ids: 0)
-            let found = try LogImage(segment).examine()
-            #expect(found.verdict == .damaged, "\(presence) \(index) \(id)")
-            // The same bytes where they do not belong are a tear.
-            frame.position += 4
-            segment.bytes.replaceSubrange(segment.frames[3].range, with: frame.bytes)
-            #expect(try LogImage(segment).examine().verdict == .torn)
         }
     }
 }

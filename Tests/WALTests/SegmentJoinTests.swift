@@ -5,22 +5,16 @@ import WALTestSupport
 
 /// How segments follow each other, and marks that are damaged, misplaced or not there yet.
 @Suite struct SegmentJoinTests {
-    private func messages(_ numbers: Range<Int>) -> [TestMessage] {
-        numbers.map { TestMessage("message \($0)") }
-    }
-
-    private func kinds(_ found: Examination) -> [LogFinding.Kind] { found.findings.map(\.kind) }
-
     /// Three segments of three messages each.
     private func three(ids: UInt64 = 0) -> [SegmentBuilder] {
         var first = SegmentBuilder(firstID: ids)
-        first.add(messages(0..<1))
-        first.add(messages(1..<3))
+        first.add(numbered(0..<1))
+        first.add(numbered(1..<3))
         var second = first.next()
-        second.add(messages(3..<6))
+        second.add(numbered(3..<6))
         var third = second.next()
-        third.add(messages(6..<8))
-        third.add(messages(8..<9))
+        third.add(numbered(6..<8))
+        third.add(numbered(8..<9))
         return [first, second, third]
     }
 
@@ -37,7 +31,7 @@ import WALTestSupport
         segments.remove(at: 1)
         let found = try image(segments).examine()
         #expect(found.verdict == .damaged)
-        #expect(kinds(found) == [.segmentMissing])
+        #expect(found.kinds == [.segmentMissing])
         #expect(found.findings[0].lost == 3...5)
         #expect(found.nextID == 9)
     }
@@ -61,7 +55,7 @@ import WALTestSupport
         #expect(try sealed.examine(knownDurable: 5).verdict == .clean)
         let beyond = try sealed.examine(knownDurable: 6)
         #expect(beyond.verdict == .damaged)
-        #expect(kinds(beyond) == [.ackedBeyondEnd])
+        #expect(beyond.kinds == [.ackedBeyondEnd])
         #expect(beyond.findings[0].lost == 6...6)
     }
 
@@ -108,12 +102,12 @@ import WALTestSupport
 
     @Test func aSealedSegmentWithoutAMessageIsSoundIfTheNextBeginsAtItsName() throws {
         var first = SegmentBuilder()
-        first.add(messages(0..<2))
+        first.add(numbered(0..<2))
         let empty = first.next()
         for further: UInt64 in [0, 1] {
             var last = SegmentBuilder(
                 firstID: 2 + further, base: empty.position, timestamp: empty.timestamp)
-            last.add(messages(2..<3))
+            last.add(numbered(2..<3))
             let found = try LogImage(first, empty, last).examine()
             #expect(found.verdict == (further == 0 ? .clean : .damaged))
             #expect(found.nextID == 3 + further)
@@ -135,7 +129,7 @@ import WALTestSupport
             var second = SegmentBuilder(
                 firstID: 3, base: segments[0].position &+ UInt64(bitPattern: shift),
                 timestamp: segments[0].timestamp)
-            second.add(messages(3..<6))
+            second.add(numbered(3..<6))
             let third = second.next()
             let found = try image([segments[0], second, third]).examine()
             #expect(found.verdict == .damaged, "\(shift)")
@@ -152,7 +146,7 @@ import WALTestSupport
             #expect(found.nextID == (segments.last?.nextID ?? 0))
         }
         var wrapped = SegmentBuilder(base: .max - 50)
-        wrapped.add(messages(0..<3))
+        wrapped.add(numbered(0..<3))
         #expect(wrapped.position < wrapped.base)
         let behind = wrapped.next()
         #expect(try image([wrapped, behind]).examine().verdict == .clean)
@@ -256,9 +250,9 @@ import WALTestSupport
     @Test func elseAnyWholeFrameTellsItAndACopyInAPayloadDoesNot() throws {
         // The payload of the last message is a whole segment of another log.
         var other = SegmentBuilder(firstID: 0, base: 1 << 50)
-        other.add(messages(0..<2))
+        other.add(numbered(0..<2))
         var segment = SegmentBuilder(firstID: 40)
-        segment.add(messages(0..<3))
+        segment.add(numbered(0..<3))
         segment.add(TestMessage(other.bytes))
         segment.addMark()
         segment.bytes[5] ^= 1
@@ -285,9 +279,9 @@ import WALTestSupport
 
     @Test func aMarkInTheMiddleTakesNoIDWithItWhenItIsDamaged() throws {
         var segment = SegmentBuilder()
-        segment.add(messages(0..<2))
+        segment.add(numbered(0..<2))
         segment.addMark()
-        segment.add(messages(2..<3))
+        segment.add(numbered(2..<3))
         let mark = segment.frames[3].range
         segment.bytes[mark.upperBound - 1] ^= 1
         // The last commit proves no id behind the mark durable: torn, with what follows it.
@@ -310,7 +304,7 @@ import WALTestSupport
                 firstID: UInt64(id),
                 base: segments[1].position &+ UInt64(bitPattern: Int64(position)),
                 timestamp: segments[1].timestamp)
-            third.add(messages(6..<8))
+            third.add(numbered(6..<8))
             let found = try image([segments[0], segments[1], third]).examine()
             #expect(found.verdict == .damaged, "\(id) \(position)")
         }
