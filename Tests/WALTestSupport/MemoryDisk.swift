@@ -70,6 +70,13 @@ package final class MemoryDisk: Disk {
     package func startTrace() { state.withLock { $0.trace = [] } }
     package var trace: [DiskCall] { state.withLock { $0.trace ?? [] } }
 
+    /// Bytes read while `body` runs.
+    package func bytesRead(_ body: () throws -> Void) rethrows -> Int {
+        startTrace()
+        try body()
+        return trace.filter { $0.operation == .read }.reduce(0) { $0 + $1.count }
+    }
+
     /// Puts a file there with these bytes, durable.
     package func put(_ bytes: [UInt8], at path: FilePath) {
         state.withLock { state in

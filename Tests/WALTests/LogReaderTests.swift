@@ -1,6 +1,5 @@
 import SystemPackage
 import Testing
-import TestSupport
 import Threads
 import WALTestSupport
 
@@ -199,12 +198,6 @@ import WALTestSupport
 
     // MARK: What a reader costs
 
-    private func bytesRead(_ disk: MemoryDisk, _ body: () throws -> Void) rethrows -> Int {
-        disk.startTrace()
-        try body()
-        return disk.trace.filter { $0.operation == .read }.reduce(0) { $0 + $1.count }
-    }
-
     @Test func beginningInTheMiddleReadsAboutAnIndexIntervalAndNotTheSegment() throws {
         let fixture = fixture(8 << 20)
         let log = try fixture.open()
@@ -224,7 +217,7 @@ import WALTestSupport
             }
         }
         for start: UInt64 in [1, 700, 1499, 2998] {
-            let read = try bytesRead(fixture.disk) {
+            let read = try fixture.disk.bytesRead {
                 _ = try log.contents(from: start, upTo: 1)
             }
             #expect(read < 256 << 10, "from \(start): \(read) bytes of \(fixture.bytes().count)")
@@ -239,7 +232,7 @@ import WALTestSupport
         var reader = log.reader(from: MessageID(100))
         _ = try reader.read(upTo: 1) { _ in .next }
         let start = frames(in: fixture.bytes()).reduce(0) { $0 + $1.frame.bytes }
-        let read = try bytesRead(fixture.disk) {
+        let read = try fixture.disk.bytesRead {
             for number in 0..<200 {
                 try log.append(message(number))
                 _ = try reader.read(upTo: 10) { _ in .next }
@@ -249,27 +242,6 @@ import WALTestSupport
         // The first read of a reader begins at an index entry.
         #expect(read <= 2 * (end - start) + Int(SparseIndex.intervalBytes))
         try log.close()
-    }
-
-    @Test func theSparseIndexPointsAtOrBeforeEveryIDAndNotFarBefore() {
-        var index = SparseIndex()
-        var offset: UInt64 = 38
-        var places: [(id: UInt64, offset: UInt64)] = []
-        var random = Seeded(31)
-        for id: UInt64 in 100..<3000 {
-            index.note(id: id, offset: offset)
-            places.append((id, offset))
-            offset += UInt64.random(in: 38...5000, using: &random)
-        }
-        for place in places {
-            let found = index.offset(of: place.id)
-            #expect(found <= place.offset)
-            #expect(place.offset - found < SparseIndex.intervalBytes + 5000)
-            #expect(places.contains { $0.offset == found })
-        }
-        #expect(index.offset(of: 0) == 0)
-        #expect(SparseIndex().offset(of: 7) == 0)
-        #expect(index.bytes * 1000 < Int(offset) * 2)
     }
 
     // MARK: Damage behind an open log
