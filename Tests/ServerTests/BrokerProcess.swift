@@ -142,17 +142,15 @@ final class BrokerProcess: Sendable {
             atPath: "/proc/\(process.pid)/task"))?.count ?? 0
     }
 
-    /// The exit code, or the negative number of the signal.
+    /// The exit code, or the negative number of the signal: SIGKILL's if it does not end by itself.
     @discardableResult
     func wait() -> Int32 { process.wait().code }
 
-    /// Stops it in an orderly way; gives exit code and milliseconds.
+    /// Stops it in an orderly way, and gives what `wait` does.
     @discardableResult
-    func stop(_ number: Int32 = SIGTERM) -> (code: Int32, milliseconds: Double) {
-        let begin = DispatchTime.now().uptimeNanoseconds
+    func stop(_ number: Int32 = SIGTERM) -> Int32 {
         signal(number)
-        let code = wait()
-        return (code, Double(DispatchTime.now().uptimeNanoseconds - begin) / 1e6)
+        return wait()
     }
 
     func kill() {

@@ -31,7 +31,7 @@ private final class Stage {
 
     func restart(_ signal: Int32) throws {
         if signal == SIGTERM {
-            #expect(broker.stop().code == 0)
+            #expect(broker.stop() == 0)
         } else {
             broker.kill()
         }
@@ -224,6 +224,6 @@ struct HistoryTests {
         }
         try explore([])
         #expect(number > 10)
-        #expect(stage.broker.stop().code == 0)
+        #expect(stage.broker.stop() == 0)
     }
 }

@@ -25,7 +25,7 @@ struct LogTests {
         let text = Observed("")
         let reader =
             isReadAtLast ? OwnedThread { text.update { $0 = broker.readErrorToEnd() } } : nil
-        #expect(broker.stop().code == 0)
+        #expect(broker.stop() == 0)
         guard let reader else { return }
         reader.join()
         let lines = text.value.split(separator: "\n").map(String.init)
@@ -55,6 +55,6 @@ struct LogTests {
         #expect(try idle.isQuiet())
         broker.signal(SIGTERM)
         #expect(try idle.isClosed())
-        #expect(broker.stop(SIGINT).code == 1)
+        #expect(broker.stop(SIGINT) == 1)
     }
 }

@@ -51,7 +51,7 @@ struct MetricsTests {
                 break
             }
         }
-        #expect(broker.stop().code == 0)
+        #expect(broker.stop() == 0)
     }
 
     /// Each topic and each consumer is looked at, and consumers are made without a disk.

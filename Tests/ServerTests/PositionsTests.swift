@@ -25,7 +25,7 @@ struct PositionsTests {
     func neverWritten() throws {
         let data = try DataFolder()
         let (broker, obstacle) = try hindered(data, stopsWithin: "1s")
-        #expect(broker.stop().code == 1)
+        #expect(broker.stop() == 1)
         let log = broker.log
         #expect(log.contains("positions were not written before the end"), "\(log)")
         #expect(log.contains("will be delivered again"), "\(log)")

@@ -23,17 +23,15 @@ struct ProcessTests {
     @Test(
         "SIGTERM and SIGINT with idle clients: gone at once, exit 0", arguments: [SIGTERM, SIGINT])
     func stopsAtOnce(signal: Int32) throws {
-        let broker = try BrokerProcess(try DataFolder())
+        // For so long it might wait. 200 ms are promised, and measured elsewhere; here it waits for
+        // nobody, or is still there when the test gives it up.
+        let broker = try BrokerProcess(try DataFolder(), ["--shutdown-timeout", "1h"])
         let clients = try (0..<20).map { _ in try broker.client() }
         #expect(try clients[0].command("SUB t c") == "OK 0")
         #expect(try clients[1].publish("t", "x") == "OK 0")
         #expect(try clients[0].message().id == 0)
         try clients[2].send("PUB t - 100\nhalf")
-        let (code, milliseconds) = broker.stop(signal)
-        #expect(code == 0)
-        // 200 ms are promised, and measured elsewhere. Here: it waits for nobody, though it might
-        // for as long as the --shutdown-timeout of 10 s.
-        #expect(milliseconds < 5000)
+        #expect(broker.stop(signal) == 0)
         #expect(try clients[3].isClosed())
     }
 
@@ -87,7 +85,8 @@ struct ProcessTests {
         let broker = try BrokerProcess(data, ["--shutdown-timeout", "1s"])
         let client = try broker.client()
         #expect(try client.publish("t", "x") == "OK 0")
-        // A log of four tebibytes, all of them holes, takes as long to open as a disk that hangs.
+        // A log of four tebibytes, all of them holes, takes as long to open as a disk that hangs:
+        // who waits for it is given up first.
         let topic = data.url.appendingPathComponent("topics/endless")
         try FileManager.default.createDirectory(at: topic, withIntermediateDirectories: false)
         let segment = topic.appendingPathComponent("segment.log")
@@ -95,9 +94,7 @@ struct ProcessTests {
         try FileHandle(forWritingTo: segment).truncate(atOffset: 4 << 40)
         try client.send("PUB endless - 1\nx\n")
         try #require(comesTrue { broker.hasOpen(segment.path) })
-        let (code, milliseconds) = broker.stop()
-        #expect(code == 1)
-        #expect((900...5_000).contains(milliseconds))
+        #expect(broker.stop() == 1)
         #expect(broker.log.contains("before the disk had answered"))
     }
 
@@ -110,7 +107,7 @@ struct ProcessTests {
         for _ in 0..<2_000 { text += "PUB t - 100\n\(String(repeating: "x", count: 100))\n" }
         try client.send(text)
         #expect(try client.line() == "OK 0")
-        #expect(broker.stop().code == 0)
+        #expect(broker.stop() == 0)
         var answered: UInt64 = 0
         while let line = try? client.line() {
             answered += 1
@@ -274,7 +271,8 @@ struct ProcessTests {
         #expect(Set(lines.compactMap { $0.split(separator: "=").last }).count == 2)
     }
 
-    @Test("without descriptors accepting pauses, longer each time, and goes on when there are some")
+    // How long it pauses is in AcceptingTests.
+    @Test("without descriptors accepting pauses, and goes on when there are some")
     func noDescriptors() throws {
         let data = try DataFolder()
         let broker = try BrokerProcess(data)
@@ -284,15 +282,12 @@ struct ProcessTests {
         let text = try String(contentsOf: data.url.appendingPathComponent("LOCK"), encoding: .utf8)
         let process = try #require(Int32(text.split(separator: "\n").first ?? ""))
         #expect(limitDescriptors(of: process, to: 40))
-        let begin = DispatchTime.now().uptimeNanoseconds
         let waiting = try (0..<60).map { _ in try broker.client() }
         func errors() throws -> Int {
             let info = try JSONSerialization.jsonObject(with: Data(served.command("INFO").utf8))
             return (info as? [String: Any])?["accept_errors_total"] as? Int ?? 0
         }
         try #require(comesTrue(60) { try errors() >= 7 })
-        // Pauses of 5, 10, 20, 40, 80 and 160 ms lie between the first and the seventh.
-        #expect(DispatchTime.now().uptimeNanoseconds - begin > 300_000_000)
         for client in waiting { client.close() }
         #expect(try broker.client().isQuiet())
         broker.stop()
@@ -339,7 +334,7 @@ struct ProcessTests {
             }
         }
         #expect(try client.publish("native", "x") == "OK 0")
-        #expect(broker.stop().code == 0)
+        #expect(broker.stop() == 0)
         #expect(try names().filter { !$0.hasPrefix("native") } == before)
     }
 }

@@ -67,7 +67,7 @@ struct RotTests {
         #expect(try client.publish("u", "x") == "OK 0")
         let metrics = try broker.get("/metrics")
         #expect(metrics.contains("\ntoymq_topics_closed 1\n"))
-        #expect(broker.stop().code == 0)
+        #expect(broker.stop() == 0)
         let told = broker.log.split(separator: "\n").filter { $0.contains(" error ") }
         #expect(told.count == 1, "\(broker.log)")
         #expect(told.first?.contains("run `toymq-fsck ") == true)
