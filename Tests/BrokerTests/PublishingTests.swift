@@ -2,6 +2,7 @@ import Broker
 import DataDirectory
 import SystemPackage
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 
@@ -231,8 +232,8 @@ struct PublishingTests {
         defer { bench.broker.close() }
         let made = Observed<[ObjectIdentifier]>([])
         let name = try TopicName("shared")
-        for _ in 0..<32 {
-            Threads.run {
+        let makers = (0..<32).map { _ in
+            OwnedThread {
                 bench.broker.makeTopic(name) { result in
                     if case .success(let topic) = result {
                         made.update { $0.append(ObjectIdentifier(topic)) }
@@ -240,6 +241,7 @@ struct PublishingTests {
                 }
             }
         }
+        for maker in makers { maker.join() }
         #expect(made.wait { $0.count == 32 })
         #expect(Set(made.value).count == 1)
         #expect(bench.broker.topicCount == 1)

@@ -196,8 +196,3 @@ struct Reader {
     func acknowledge(_ id: UInt64) throws { try subscription.acknowledge(MessageID(id)) }
     func reject(_ id: UInt64) throws { try subscription.reject(MessageID(id)) }
 }
-
-/// Runs something on a thread of its own.
-enum Threads {
-    static func run(_ body: @escaping @Sendable () -> Void) { Thread.detachNewThread(body) }
-}

@@ -1,6 +1,7 @@
 import ChaosHarness
 import Foundation
 import ProcessSupport
+import TestSupport
 import Testing
 
 /// The harness as a program: a short run, and the proof that it sees a loss.
@@ -41,13 +42,10 @@ import Testing
         plan.producers = 1
         plan.rate = 600
         plan.window = 32
-        return try await withCheckedThrowingContinuation { [plan] continuation in
-            Thread {
-                let victim = PowerCutVictim(acknowledgesEarly: acknowledgesEarly)
-                continuation.resume(
-                    with: Result { try Chaos(plan, against: victim).run() })
-            }.start()
-        }
+        return try await onThread { [plan] in
+            let victim = PowerCutVictim(acknowledgesEarly: acknowledgesEarly)
+            return Result { try Chaos(plan, against: victim).run() }
+        }.get()
     }
 
     @Test func whatWasAcknowledgedIsThereAfterThePowerIsCut() async throws {

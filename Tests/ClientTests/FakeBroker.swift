@@ -1,21 +1,55 @@
 import Foundation
 import Glibc
-import Synchronization
 import Testing
+import Threads
 import ToyMQClient
 
-/// A broker that says what the test wants: `script` has each connection in turn, on a thread.
+/// A broker that says what the test wants: `script` has each connection in turn, on a thread. What
+/// a script waits for besides its connection it waits for with a deadline: its thread is joined.
 final class FakeBroker: Sendable {
     let port: Int
     private let listener: Int32
-    private let accepted = Shared()
+    private let accepting: OwnedThread
+    private let shared = Shared()
 
     private final class Shared: Sendable {
-        let count = Atomic(0)
+        struct State {
+            var connections = 0
+            var open: Set<Int32> = []
+            var threads: [OwnedThread] = []
+            var isOver = false
+        }
+        let state = Monitor(State())
+
+        /// The number of a connection that has come; nil if it is one too late.
+        func add(_ descriptor: Int32) -> Int? {
+            state.withLock { state in
+                guard !state.isOver else { return nil }
+                state.open.insert(descriptor)
+                state.connections += 1
+                return state.connections - 1
+            }
+        }
+
+        /// Closed with the lock: else its number may be another's when all that are open are ended.
+        func close(_ descriptor: Int32) {
+            state.withLock { state in
+                state.open.remove(descriptor)
+                _ = Glibc.close(descriptor)
+            }
+        }
+
+        /// Scripts that read come to the end of what there is to be read.
+        func end() {
+            state.withLock { state in
+                state.isOver = true
+                for descriptor in state.open { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            }
+        }
     }
 
     /// How many connections there were.
-    var connections: Int { accepted.count.load(ordering: .relaxed) }
+    var connections: Int { shared.state.withLock { $0.connections } }
 
     /// One connection, blocking.
     struct Peer {
@@ -75,7 +109,7 @@ final class FakeBroker: Sendable {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let (listener, accepted) = (listener, accepted)
+        let (listener, shared) = (listener, shared)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(listener, $0, length) == 0 && listen(listener, 16) == 0
@@ -84,25 +118,33 @@ final class FakeBroker: Sendable {
         }
         guard isBound else { throw POSIXError(.EADDRINUSE) }
         port = Int(UInt16(bigEndian: address.sin_port))
-        Thread {
-            var number = 0
+        accepting = OwnedThread {
             while true {
                 let descriptor = accept(listener, nil, nil)
                 guard descriptor >= 0 else { return }
-                let connection = number
-                number += 1
-                accepted.count.store(number, ordering: .relaxed)
-                let serve: @Sendable () -> Void = {
-                    script(Peer(descriptor: descriptor), connection)
-                    close(descriptor)
+                guard let number = shared.add(descriptor) else {
+                    _ = Glibc.close(descriptor)
+                    return
                 }
-                if concurrent { Thread(block: serve).start() } else { serve() }
+                let serve: @Sendable () -> Void = {
+                    script(Peer(descriptor: descriptor), number)
+                    shared.close(descriptor)
+                }
+                guard concurrent else {
+                    serve()
+                    continue
+                }
+                let thread = OwnedThread(serve)
+                shared.state.withLock { $0.threads.append(thread) }
             }
-        }.start()
+        }
     }
 
     deinit {
+        shared.end()
         shutdown(listener, Int32(SHUT_RDWR))
+        accepting.join()
+        for thread in shared.state.withLock({ $0.threads }) { thread.join() }
         close(listener)
     }
 

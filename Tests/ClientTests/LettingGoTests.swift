@@ -10,7 +10,7 @@ import ToyMQClient
         // It connects before, and may say nothing until nobody has the client any more.
         let broker = try FakeBroker { peer, _ in
             peer.read(until: "HELLO 2\n")
-            isLetGo.wait()
+            _ = isLetGo.wait(timeout: .now() + 60)
             peer.say("HELLO 2 OK\n")
             end.yield(peer.read(until: "last\n") != nil)
             peer.say((0..<100).map { "OK \($0)\n" }.joined())

@@ -1,4 +1,4 @@
-import Foundation
+import TestSupport
 import Testing
 import ToolSupport
 
@@ -19,15 +19,6 @@ import ToolSupport
             #expect(read(text) == nil, "\(text)")
         }
         #expect(HostPort("a:0", ports: 0...65_535, defaultHost: "b")?.port == 0)
-    }
-
-    /// Runs `body` on a thread that may wait, as a program's main one: tests run on the pool.
-    private func onThread<Value: Sendable>(
-        _ body: @escaping @Sendable () -> Value
-    ) async -> Value {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: body()) }
-        }
     }
 
     @Test func whatATaskGivesAndThrowsComesToWhoWaits() async {
