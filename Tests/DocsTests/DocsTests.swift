@@ -137,6 +137,20 @@ import TestSupport
         FrameEncoder.append(message, frameBytes: size, at: place, to: &buffer)
     }
 
+    @Test func theHelpOfTheScriptsFitsAPage() throws {
+        let folder = Document.root.appendingPathComponent("tools").path
+        var found = 0
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            let parts = try Document.text("tools/" + name).components(separatedBy: "<<'TXT'\n")
+            guard parts.count == 2 else { continue }
+            found += 1
+            for line in parts[1].components(separatedBy: "\nTXT\n")[0].split(separator: "\n") {
+                #expect(line.count <= 100, "\(name): \(line)")
+            }
+        }
+        #expect(found >= 8, "each has its help in such a text")
+    }
+
     @Test func theProgramOnTheLandingPageIsTheOneThatIsBuiltAndItRuns() throws {
         let page = try Document.text("Sources/WAL/WAL.docc/WAL.md")
         let program = try Document.text("Sources/wal-example/main.swift")
