@@ -6,16 +6,16 @@ package import WAL
 /// Puts back, byte for byte, what a repair set aside.
 package struct Undo {
     private let directory: FilePath
+    /// The directory that lost+found is in: files are named from there.
+    private let root: FilePath
     private let disk: any Disk
 
     /// - Parameter directory: the `lost+found/<time>` that the repair made.
     package init(_ directory: FilePath, on storage: Storage) {
         self.directory = directory.resolvingLinks ?? directory.lexicallyNormalized()
+        root = self.directory.parentDirectory.parentDirectory
         disk = storage.disk
     }
-
-    /// The directory that lost+found is in: files are named from there.
-    private var root: FilePath { directory.parentDirectory.parentDirectory }
 
     /// What was put back; nothing if every file is already what it was before the repair. Throws,
     /// and has changed nothing, unless each file is what the repair left or what it was before.

@@ -28,6 +28,8 @@ struct DamagedLog {
     private(set) var written: [Written] = []
     /// The files as they were.
     private(set) var originals: [(name: String, bytes: [UInt8])] = []
+    /// Frames that stand, whole, where they were written, when all damage is done.
+    private(set) var whole: [Written] = []
     private(set) var acked: UInt64?
     /// What was done, for the report of a failure.
     var story: [String] = []
@@ -49,6 +51,7 @@ struct DamagedLog {
         let number = Int.random(in: 1...4, using: &random)
         let count = number == 4 ? Int.random(in: 2...8, using: &random) : 1
         for _ in 0..<count { damage(&random, isOnlyOne: count == 1) }
+        whole = framesInPlace
     }
 
     // MARK: Writing
@@ -119,8 +122,7 @@ struct DamagedLog {
 
     private func bytes(_ name: String) -> [UInt8] { files.first { $0.name == name }?.bytes ?? [] }
 
-    /// Frames that stand, whole, where they were written.
-    var whole: [Written] {
+    private var framesInPlace: [Written] {
         var held: [String: [UInt8]] = [:]
         for file in files where !isUnmade(file) { held[file.name] = file.bytes }
         return written.filter { frame in
@@ -197,6 +199,17 @@ struct DamagedLog {
         let bound = durableBelow
         return written.contains {
             $0.ids > 0 && $0.id < bound && !there.contains("\($0.file) \($0.range)")
+        }
+    }
+
+    /// Whether a message at the end of a sealed segment is not whole any more, and nothing behind
+    /// it proves that it was there. It was durable, as all of a sealed segment: a check may say so.
+    var losesEndOfSealed: Bool {
+        let there = Set(whole.map { "\($0.file) \($0.range)" })
+        let bound = durableBelow
+        return written.contains {
+            $0.ids > 0 && $0.id >= bound && $0.file != SegmentName.activeName
+                && !there.contains("\($0.file) \($0.range)")
         }
     }
 

@@ -123,7 +123,8 @@ package enum GoLayout {
         var hasOffsets = false
         var foreign: [DirectoryEntry] = []
         for entry in entries {
-            if entry.kind == .file, let segment = GoSegment(path.appending(entry.name)) {
+            let isSegment = entry.kind == .file && GoSegment.number(entry.name.string) != nil
+            if isSegment, let segment = GoSegment(path.appending(entry.name)) {
                 segments.append(segment)
             } else if entry.kind == .file, entry.name.string == DataLayout.offsetsName {
                 hasOffsets = true

@@ -23,22 +23,25 @@ struct PlannedTopic: Hashable, Sendable {
         in directory: FilePath, on disk: any Disk, knownDurable: UInt64?,
         visitor: (any ExaminationVisitor)? = nil
     ) throws(DiskError) -> Examination {
+        let files = segments.map { ($0.path(in: directory).string, $1) }
+        let planned = PlannedDisk(files: Dictionary(uniqueKeysWithValues: files), base: disk)
         var examiner = LogExaminer(
-            disk: PlannedDisk(topic: self, base: disk), directory: directory,
-            knownDurable: knownDurable, visitor: visitor, keeping: .allButRemarks)
+            disk: planned, directory: directory, knownDurable: knownDurable, visitor: visitor,
+            keeping: .allButRemarks)
         return try examiner.examine(listing)
     }
 }
 
 /// Shows planned segments to an examination. Reads only.
 private struct PlannedDisk: ReadOnlyDisk {
-    let topic: PlannedTopic
+    /// By path: an examination opens each of them several times.
+    let files: [String: PlannedContent]
     let base: any Disk
 
     func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
-        guard mode == .read, let name = path.lastComponent.flatMap({ SegmentName($0.string) }),
-            let content = topic.segments[name]
-        else { throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory) }
+        guard mode == .read, let content = files[path.string] else {
+            throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
+        }
         return try content.open(on: base, as: path)
     }
 
