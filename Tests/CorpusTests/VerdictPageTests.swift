@@ -1,4 +1,5 @@
 import Foundation
+import Inspection
 import SystemPackage
 import TestSupport
 import Testing
@@ -31,6 +32,19 @@ import WALTestSupport
             #expect(row[1].lowercased().hasPrefix(fact.lowercased()))
         }
         #expect(rows.last?[1] == "anything else")
+    }
+
+    @Test func theVerdictsOfTheReadmeAreAllThereAreWithTheirExits() throws {
+        let rows = try Document.table("verdicts", of: "README.md")
+        #expect(rows.map { $0[0].unquoted } == Verdict.allCases.map(\.rawValue))
+        var exits = [Verdict.error: Set([ExitBits.operational.rawValue])]
+        for row in VerdictTable.rows {
+            exits[row.verdict, default: []].insert(try #require(try Golden(row.label).exitCode))
+        }
+        for (row, verdict) in zip(rows, Verdict.allCases) {
+            let said = row[1].components(separatedBy: " or ").compactMap { Int32($0) }
+            #expect(Set(said) == exits[verdict], "\(verdict)")
+        }
     }
 
     @Test(arguments: VerdictTable.rows.map(\.label))
