@@ -112,6 +112,17 @@ choose_scratch() {
     note "$top/.build belongs to somebody else; building in $scratch"
 }
 
+# Sets `linkage`: Swift's libraries become part of the programs where this Swift comes with them in that
+# form. A process has less memory then: it loads what it uses of them, and shares it with nobody.
+choose_linkage() {
+    local libraries
+    linkage=()
+    libraries=$(swift -print-target-info | sed -n 's/.*"runtimeResourcePath" *: *"\(.*\)".*/\1/p')
+    if [ -r "${libraries}_static/linux/static-stdlib-args.lnk" ]; then
+        linkage=(--static-swift-stdlib)
+    fi
+}
+
 # All that stands before a build. Leaves the caller in the top folder of the checkout.
 prepare() {
     cd "$top" || exit 2

@@ -169,24 +169,30 @@ extension SegmentExaminer {
     mutating func following() throws(DiskError) -> UInt64? {
         var first = nextFirst
         if nextName == .active, baseIsKnown, let told = log.activeBase, told != base &+ size {
-            if commitBehind == nil { commitBehind = .some(try firstCommitBehind()) }
-            // What has lost its mark and stands within this one has come from here.
-            if log.activeMark == nil, told &- base < size { first = nil }
-            first = (commitBehind ?? nil) ?? first
+            if endOfIDs == nil { endOfIDs = .some(try activeFirst(at: told)) }
+            first = endOfIDs ?? nil
         }
         return first.flatMap { $0 >= id ? $0 : nil }
     }
 
-    /// The id of the commit that stands first in `segment.log` behind the end of this file; nil if
-    /// there is none.
-    private func firstCommitBehind() throws(DiskError) -> UInt64? {
+    /// The id that `segment.log` begins with, if it does not begin where this file ends but says
+    /// that it does at `told`; nil if it does not tell.
+    private mutating func activeFirst(at told: UInt64) throws(DiskError) -> UInt64? {
         let next = try log.disk.open(SegmentName.active.path(in: log.directory), .read)
         defer { next.close() }
-        var search = FrameSearch(next, to: try next.status().size)
-        guard let (_, hit) = try search.next(from: 0, base: base &+ size, id: id),
+        var behind = FrameSearch(next, to: try next.status().size)
+        if let (_, hit) = try behind.next(from: 0, base: base &+ size, id: id),
             case .valid(let frame) = hit
-        else { return nil }
-        return frame.fields.durableBelow
+        {
+            return frame.fields.durableBelow
+        }
+        // A page of this segment has got there if frames of this one stand behind it.
+        if log.activeMark == nil, told &- base < size,
+            try search.next(from: told &- base, base: base, id: id) != nil
+        {
+            return nil
+        }
+        return nextFirst
     }
 
     /// Nothing behind the place can be kept: the gap is closed up to the durable bound, and what

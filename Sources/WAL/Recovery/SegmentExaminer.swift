@@ -34,7 +34,7 @@ struct SegmentExaminer: ~Copyable {
     /// The frame at offset 0 stands where it says, and only lacks the mark before it.
     var lacksOnlyItsMark = false
     /// What `segment.log` says of where the ids of this one end; nil until it was asked.
-    var commitBehind: UInt64??
+    var endOfIDs: UInt64??
     /// Where the segment once ended is not known, so nothing says where the next one begins.
     var endIsUnknown = false
 
