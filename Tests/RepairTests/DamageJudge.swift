@@ -46,7 +46,7 @@ struct DamageJudge {
         let bits = check.exitBits
         if bits.contains(.uncorrected) != (expected > .zeroTail) { return "bits \(bits)" }
         if bits.contains(.messagesLost) == log.losesDurable || log.mayBeSaved { return nil }
-        if bits.contains(.messagesLost), log.losesEndOfSealed { return nil }
+        if bits.contains(.messagesLost), log.losesEndOfSealed || log.endIsUntold { return nil }
         // As many as there was room for are called lost, rather too many than too few; and of
         // bytes that were taken away nothing is left to tell.
         if log.isWithoutBeginning, !log.losesDurable || !log.moved.isEmpty { return nil }

@@ -213,6 +213,17 @@ struct DamagedLog {
         }
     }
 
+    /// Whether the end of the last sealed segment is not as it was, and nothing is left of
+    /// `segment.log` to tell the id that it went to: rather too many are called lost than one that
+    /// is given out again.
+    var endIsUntold: Bool {
+        guard let sealed = files.dropLast().last,
+            let original = originals.first(where: { $0.name == sealed.name })
+        else { return false }
+        return sealed.bytes != original.bytes
+            && !whole.contains { $0.file == SegmentName.activeName }
+    }
+
     /// Whether the log has lost its very beginning: nothing says how many messages stood there.
     var isWithoutBeginning: Bool {
         guard let first = files.first, !hasMark(first.name, first.bytes) else { return false }

@@ -178,10 +178,16 @@ extension SegmentExaminer {
     /// The id that `segment.log` begins with, if it does not begin where this file ends but says
     /// that it does at `told`; nil if it does not tell.
     private mutating func activeFirst(at told: UInt64) throws(DiskError) -> UInt64? {
+        let end = base &+ size
+        // Bytes may have been put into this file or taken out of it.
+        let distance = min(told &- end, end &- told)
+        if let mark = log.activeMark, mark.id >= id, distance < FrameLayout.neighbourReach {
+            return nextFirst
+        }
         let next = try log.disk.open(SegmentName.active.path(in: log.directory), .read)
         defer { next.close() }
         var behind = FrameSearch(next, to: try next.status().size)
-        if let (_, hit) = try behind.next(from: 0, base: base &+ size, id: id),
+        if let (_, hit) = try behind.next(from: 0, base: end, id: id),
             case .valid(let frame) = hit
         {
             return frame.fields.durableBelow
