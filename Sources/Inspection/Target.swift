@@ -160,8 +160,26 @@ private struct TargetResolver {
             let whole = try dataDirectory(path)
             if !isLog || (data == nil && !whole.topics.isEmpty) { return whole }
         }
-        let found = try topic(path, name: name(of: path), in: data)
-        return found.isEmpty ? nil : Target(path: path, topics: found, foreign: [])
+        let name = name(of: path)
+        let found = try topic(path, name: name, in: data)
+        if found.isEmpty { return try unfinished(path, name: name, in: data) }
+        return Target(path: path, topics: found, foreign: [])
+    }
+
+    /// What a broker that was killed while it made them has left: a topic's directory in which
+    /// there is nothing yet, or a data directory with no more than its LOCK.
+    private func unfinished(
+        _ path: FilePath, name: String, in data: FilePath?
+    ) throws(DiskError) -> Target? {
+        guard dialect != .go else { return nil }
+        if data != nil, (try? TopicName(name)) != nil {
+            return Target(path: path, topics: [native(path, name, in: data)], foreign: [])
+        }
+        guard try disk.status(path.appending(DataLayout.lockName))?.kind == .file,
+            try disk.status(path.appending(DataLayout.topicsName)) == nil
+        else { return nil }
+        let foreign = try DataLayout(path, storage: storage).foreignEntries().map(\.name.string)
+        return Target(path: path, topics: [], foreign: foreign)
     }
 
     /// The name of a topic is that of its folder, also where the path says `.`.
