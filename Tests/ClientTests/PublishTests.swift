@@ -130,7 +130,7 @@ import ToyMQClient
         let broker = try FakeBroker { peer, _ in
             peer.greet()
             peer.read(until: "PUB t - 1\n1\n")
-            _ = gate.wait(timeout: .now() + 60)
+            _ = gate.wait(timeout: .now() + 600)
             peer.say("OK 0\nOK 1\n")
             peer.drain()
         }

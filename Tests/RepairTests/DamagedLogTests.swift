@@ -11,7 +11,7 @@ import WALTestSupport
 @Suite struct DamagedLogTests {
     // 1,000 are asked for, of a debug build too: a minute of one core there.
     #if DEBUG
-        private static let images = isLongRun ? 3000 : 1000
+        private static let images = isLongRun ? 3000 : isSanitized ? 100 : 1000
     #else
         private static let images = isLongRun ? 100_000 : 1000
     #endif

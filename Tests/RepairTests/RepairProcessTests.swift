@@ -253,7 +253,7 @@ import WALTestSupport
         #expect(try String(contentsOf: page, encoding: .utf8).contains("toymq-fsck --undo"))
     }
 
-    /// 200 kills, 2,000 with TOYMQ_TEST_LONG=1, in lots that are played side by side.
+    /// 200 kills, 2,000 with TOYMQ_TEST_LONG=1, 20 under a sanitizer, in lots that are played side by side.
     @Test(arguments: 0..<4)
     func aRepairThatIsKilledLeavesTheOldFileOrTheNewOne(lot: Int) throws {
         var damaged = segment(600, bytes: 900)
@@ -269,7 +269,7 @@ import WALTestSupport
         let whole = ContinuousClock.now - begin
         let new = try #require(try reference.files["segment.log"])
         var ends: [String: Int] = [:]
-        for _ in 0..<(isLongRun ? 500 : 50) {
+        for _ in 0..<(isLongRun ? 500 : isSanitized ? 5 : 50) {
             let folder = try Folder()
             try folder.put(damaged.bytes, "segment.log")
             let process = try ChildProcess([fsck, "--repair", folder.data.path], output: .null)

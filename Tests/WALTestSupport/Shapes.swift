@@ -5,6 +5,10 @@ import WAL
 /// What is tested at length only when asked for: TOYMQ_TEST_LONG=1.
 package let isLongRun = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
 
+/// Whether `tools/sanitize` runs the tests: each step takes ten times as long, and a test that only
+/// computes keeps a thread of the pool from those that wait with a deadline.
+package let isSanitized = ProcessInfo.processInfo.environment["TOYMQ_SANITIZED"] == "1"
+
 /// Logs of different making, to sweep over.
 package struct Shape: Sendable {
     package let name: String
