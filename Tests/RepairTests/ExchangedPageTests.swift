@@ -152,6 +152,19 @@ import WALTestSupport
         }
     }
 
+    /// One against one: the sealed segment stays as it is, and all that the other one holds beyond
+    /// it is named.
+    @Test func theSegmentLogOfAnotherLogWithIDsOfASealedOneIsSetAside() throws {
+        let sound = Bench([44, 33])
+        var bench = sound
+        bench.files[1].bytes = Bench([29, 30], base: 1 << 60).files[1].bytes
+        let outcome = try RepairBench(bench.files).repair()
+        #expect(outcome.bits == [.corrected, .messagesLost])
+        #expect(outcome.report.topics[0].findings.compactMap(\.lost) == [44...58])
+        let ids = try RepairBench.idsAfterRepair(bench.files, bits: [.corrected, .messagesLost])
+        #expect(ids == Array(0..<44))
+    }
+
     /// It stands alone against all others, and may be longer than they are together.
     @Test func aMessageInFrontOfALogIsNotTakenForAnotherLog() throws {
         let sound = Bench([20])

@@ -40,8 +40,8 @@ enum Strangers {
 
     /// `segment.log` if it has ids that a sealed segment of another log has as well.
     private static func overlapping(_ families: [[SegmentFacts]]) -> Set<SegmentName> {
-        guard let own = families.first(where: { !$0.contains { !$0.isSealed } }),
-            let other = families.first(where: { $0.contains { !$0.isSealed } }),
+        guard let own = families.first(where: { $0.allSatisfy(\.isSealed) }),
+            let other = families.first(where: { !$0.allSatisfy(\.isSealed) }),
             other.count == 1, let active = other.first, let last = own.last,
             active.keptFirstID < last.keptNextID
         else { return [] }

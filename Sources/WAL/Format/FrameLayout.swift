@@ -37,7 +37,12 @@ package enum FrameLayout {
 
     /// The positions of segments that stand side by side are never as far apart, for none has as
     /// many bytes; those of two logs are, but for a chance of one in a million.
-    static let neighbourReach: UInt64 = 1 << 40
+    private static let neighbourReach: UInt64 = 1 << 40
+
+    /// Whether two positions can be of segments that stand side by side.
+    static func mayBeNeighbours(_ position: UInt64, _ other: UInt64) -> Bool {
+        min(position &- other, other &- position) < neighbourReach
+    }
 
     // FrameLayoutTests holds these numbers against those of docs/FORMAT.md.
 }

@@ -164,8 +164,9 @@ extension SegmentExaminer {
             if next == mark.position { return nil }
             // What the one behind tells of is where this file ends: had bytes been put into it or
             // taken out of it, it is the mark that has kept its place.
-            let distance = min(mark.position &- next, next &- mark.position)
-            if mark.id != firstID || distance >= FrameLayout.neighbourReach { told.append(next) }
+            if mark.id != firstID || !FrameLayout.mayBeNeighbours(mark.position, next) {
+                told.append(next)
+            }
         }
         for case let told? in told where told != mark.position {
             guard try search.next(from: 0, base: told, id: firstID ?? 0) != nil else { continue }

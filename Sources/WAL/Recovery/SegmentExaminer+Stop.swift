@@ -180,8 +180,7 @@ extension SegmentExaminer {
     private mutating func activeFirst(at told: UInt64) throws(DiskError) -> UInt64? {
         let end = base &+ size
         // Bytes may have been put into this file or taken out of it.
-        let distance = min(told &- end, end &- told)
-        if let mark = log.activeMark, mark.id >= id, distance < FrameLayout.neighbourReach {
+        if let mark = log.activeMark, mark.id >= id, FrameLayout.mayBeNeighbours(told, end) {
             return nextFirst
         }
         let next = try log.disk.open(SegmentName.active.path(in: log.directory), .read)

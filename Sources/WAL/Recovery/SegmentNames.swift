@@ -23,20 +23,12 @@ struct SegmentNames {
         func reaches(_ id: UInt64) -> Bool { bases.keys.contains { $0 >= id } }
     }
 
-    private struct Segment {
+    /// What the first bytes of a file say.
+    private struct Head {
         let name: SegmentName
-        /// Of the file, in bytes; read only if one of them is misnamed.
-        var size: UInt64 = 0
         /// The whole mark that it begins with.
         let mark: FrameFields?
-        /// Position of offset 0, as far as that is known.
-        var base: UInt64?
-        /// It is known, and the mark does not say so.
-        var isOverruled = false
-        /// The places at which no frame of it stands.
-        var refused: Set<UInt64> = []
 
-        var end: UInt64? { base.map { $0 &+ size } }
         /// The id that its name says.
         var first: UInt64? { if case .sealed(let first) = name { first } else { nil } }
         /// The mark, should it have another id than the name.
@@ -46,8 +38,34 @@ struct SegmentNames {
         }
     }
 
+    private struct Segment {
+        private let head: Head
+        /// Of the file, in bytes.
+        let size: UInt64
+        /// Position of offset 0, as far as that is known.
+        var base: UInt64?
+        /// It is known, and the mark does not say so.
+        var isOverruled = false
+        /// The places at which no frame of it stands.
+        var refused: Set<UInt64> = []
+
+        init(_ head: Head, size: UInt64) {
+            self.head = head
+            self.size = size
+            base = head.otherMark == nil ? head.mark?.position : nil
+        }
+
+        var name: SegmentName { head.name }
+        var mark: FrameFields? { head.mark }
+        var first: UInt64? { head.first }
+        var otherMark: FrameFields? { head.otherMark }
+        var end: UInt64? { base.map { $0 &+ size } }
+    }
+
     private let disk: any Disk
     private let directory: FilePath
+    private var heads: [Head] = []
+    /// Only if one of them is misnamed.
     private var segments: [Segment] = []
 
     /// - Parameters:
@@ -60,18 +78,14 @@ struct SegmentNames {
         self.directory = directory
         for first in sealed {
             let name = SegmentName.sealed(first: first)
-            let mark = try mark(of: name)
-            segments.append(
-                Segment(name: name, mark: mark, base: mark?.id == first ? mark?.position : nil))
+            heads.append(Head(name: name, mark: try mark(of: name)))
         }
-        if let active {
-            segments.append(Segment(name: .active, mark: active, base: active.position))
-        }
+        if let active { heads.append(Head(name: .active, mark: active)) }
     }
 
     /// As a rule no mark has another id than its name, and nothing more is read.
     func told() throws(DiskError) -> Told {
-        guard segments.contains(where: { $0.otherMark != nil }) else { return Told() }
+        guard heads.contains(where: { $0.otherMark != nil }) else { return Told() }
         var judged = self
         try judged.measure()
         try judged.askActive()
@@ -83,10 +97,10 @@ struct SegmentNames {
     // MARK: What is known
 
     private mutating func measure() throws(DiskError) {
-        for index in segments.indices {
-            let file = try open(segments[index].name)
+        for head in heads {
+            let file = try open(head.name)
             defer { file.close() }
-            segments[index].size = try file.status().size
+            segments.append(Segment(head, size: try file.status().size))
         }
     }
 
@@ -202,9 +216,7 @@ struct SegmentNames {
     /// nothing speaks against it.
     private func isNear(_ position: UInt64, _ known: [UInt64]) -> Bool {
         known.isEmpty
-            || known.contains {
-                min($0 &- position, position &- $0) < FrameLayout.neighbourReach
-            }
+            || known.contains { FrameLayout.mayBeNeighbours($0, position) }
     }
 
     // MARK: Files
