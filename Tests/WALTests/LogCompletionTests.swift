@@ -239,4 +239,25 @@ import WALTestSupport
         #expect(ids.value == Array(0..<1000))
         fixture.host.shutdown()
     }
+
+    @Test(arguments: ["callback", "task", "blocking"])
+    func anIdleLogKeepsNoLargeBatch(_ style: String) async throws {
+        let fixture = LogFixture(threads: 2)
+        let log = try fixture.open()
+        let large = [UInt8](repeating: 7, count: 3 << 20)
+        for payload in [large, [1]] {
+            switch style {
+            case "callback": #expect(try log.appendLater(TestMessage(payload)).wait())
+            case "task": _ = try await log.append(Message(payload: RawSpan(of: payload)))
+            default: try log.append(TestMessage(payload))
+            }
+            // Its memory is the next commit's, or nobody's: a log may be idle from here on.
+            #expect(comesTrue { log.core.state.withLock { $0.writer != nil } })
+            let kept = log.core.state.withLock { $0.spare?.memory }
+            #expect(kept ?? 0 <= Batch.keptBytes)
+        }
+        #expect(comesTrue { log.core.state.withLock { $0.spare != nil } })
+        try log.close()
+        fixture.host.shutdown()
+    }
 }

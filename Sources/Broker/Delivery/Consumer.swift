@@ -11,6 +11,8 @@ final class Consumer: Sendable {
         var current: Subscription?
         /// The current one has all that is durable, and is to be woken when there is more.
         var isWaiting = false
+        /// It is among those whom the topic wakes, or about to be.
+        var isListed = false
         /// A look at the deadlines is scheduled.
         var isTimed = false
         /// Acknowledged since it was last written.
@@ -122,9 +124,20 @@ final class Consumer: Sendable {
         due?.wake()
     }
 
-    /// Wakes the connection if it waits for messages.
+    /// `subscription` has all that is durable. Nil if it does not get the messages; else whether
+    /// the topic has to be told to wake this consumer, which knows of it already otherwise.
+    func wait(_ subscription: Subscription) -> Bool? {
+        current(subscription) { state in
+            state.isWaiting = true
+            defer { state.isListed = true }
+            return !state.isListed
+        }
+    }
+
+    /// Wakes the connection if it waits for messages. The topic has taken it off its list.
     func wakeIfWaiting() {
         let waiting = state.withLock { state -> Subscription? in
+            state.isListed = false
             guard state.isWaiting else { return nil }
             state.isWaiting = false
             return state.current

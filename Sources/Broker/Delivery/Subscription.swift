@@ -183,8 +183,9 @@ public final class Subscription: Sendable {
     /// already: read on.
     public func waitForMore() -> Bool {
         let position = reading.position ?? MessageID(0)
-        guard owner.current(self, { $0.isWaiting = true }) != nil else { return true }
-        // What became durable before this was set has woken nobody.
+        guard let isNews = owner.wait(self) else { return true }
+        if isNews { topic.wakeLater(owner) }
+        // What became durable before it was on the list has woken nobody.
         guard let log = topic.log, log.durable.upperBound > position else { return true }
         _ = owner.current(self) { $0.isWaiting = false }
         return false

@@ -52,7 +52,7 @@ extension Topic {
             return Array(state.consumers.values)
         }
         guard let consumers else { return }
-        // A topic that is damaged is not touched; its consumers cannot have acknowledged anything.
+        // Of one that was damaged when it was opened, none can have acknowledged anything.
         var offsets = state.withLock { $0.offsets }
         for consumer in consumers {
             let acknowledgements = consumer.takeAcknowledgements()
@@ -92,10 +92,12 @@ extension Topic {
     }
 
     private func openAgain() {
-        let (old, known) = state.withLock { state -> (Log?, [Consumer]) in
-            guard case .failed(let log, _, _) = state.phase else { return (nil, []) }
+        let failed = state.withLock { state -> (Log?, [Consumer])? in
+            guard case .failed(let log, _, _) = state.phase else { return nil }
             return (log, Array(state.consumers.values))
         }
+        // Found damaged meanwhile, or stopped: its log still has the directory.
+        guard let (old, known) = failed else { return endReopening() }
         // It gives the directory up; what it could not make durable is cut off by the opening.
         try? old?.close()
         // Nor may a directory that somebody has emptied or put there be taken for this topic: ids
@@ -104,7 +106,7 @@ extension Topic {
         let last = durable.flatMap { $0.isEmpty ? nil : MessageID($0.upperBound.rawValue - 1) }
         let highest = (known.map(\.highestAcknowledged) + [last]).compactMap(\.self).max()
         let opened = TopicOpening.open(name, shared, known: highest)
-        let waiting = state.withLock { state -> [@Sendable () -> Void] in
+        let unwanted = state.withLock { state -> Log? in
             switch (opened, state.phase) {
             case (.success(let opened), .failed):
                 state.phase = .open(opened.log)
@@ -114,27 +116,26 @@ extension Topic {
             case (.failure(let error), .failed):
                 state.reopenDelay = min(state.reopenDelay * 2, Topic.longestDelay)
                 state.phase = Topic.phase(after: error, old, state.reopenDelay)
-            case (.success(let opened), _): try? opened.log.close()
+            case (.success(let opened), _): return opened.log
             case (.failure, _): break
             }
-            return state.reopening.take() ?? []
+            return nil
         }
+        // Behind the lock: it forces a mark to the disk.
+        try? unwanted?.close()
         if case .failure(let error) = opened { shared.events(.topicClosed(name, "\(error)")) }
-        for done in waiting { done() }
+        endReopening()
         wakeSubscriptions()
+    }
+
+    private func endReopening() {
+        for done in state.withLock({ $0.reopening.take() ?? [] }) { done() }
     }
 
     // MARK: Closing
 
     /// Closes the log. Publishes that wait are answered before. Blocks.
     func close() {
-        let phase = state.withLock { $0.phase }
-        let log: Log? =
-            switch phase {
-            case .open(let log): log
-            case .failed(let log, _, _), .closed(_, let log): log
-            case .stopped: nil
-            }
         do throws(LogError) {
             try log?.close()
         } catch {

@@ -51,7 +51,6 @@ extension Topic {
             window: shared.options.receiveWindow, timeout: shared.options.visibilityTimeout)
         let made = Consumer(consumer, delivery, shared.timekeeper)
         state.consumers[consumer] = made
-        state.listening.append(made)
         return made
     }
 
@@ -62,7 +61,7 @@ extension Topic {
         state.hasLeft = false
         let kept = state.consumers.filter { !$0.value.leavesNothing }
         state.consumers = kept
-        state.listening.removeAll { kept[$0.id] == nil }
+        state.waiting.removeAll { kept[$0.id] == nil }
     }
 
     /// A durable message is not there any more. Nothing more is taken, as if that had been found
@@ -90,6 +89,9 @@ extension Topic {
             if case .closed = state.phase { state.damage ?? .closed } else { nil }
         }
     }
+
+    /// The next commit, or the end, is to wake `consumer`.
+    func wakeLater(_ consumer: Consumer) { state.withLock { $0.waiting.append(consumer) } }
 
     /// A subscription has ended.
     func left() { state.withLock { $0.hasLeft = true } }

@@ -26,8 +26,9 @@ public final class Topic: Sendable {
         /// What offsets.json said, and what it will say of consumers that nobody was since.
         var offsets: Offsets
         var consumers: [ConsumerID: Consumer] = [:]
-        /// Consumers with a connection, or that had one.
-        var listening: [Consumer] = []
+        /// Consumers that have everything and are to be woken by the next commit, each once. Who is
+        /// not there costs a commit nothing, however many once were.
+        var waiting: [Consumer] = []
         /// A subscription has ended since consumers were last forgotten.
         var hasLeft = false
         /// Something is acknowledged that is not in offsets.json.
@@ -267,7 +268,10 @@ public final class Topic: Sendable {
 
     /// Wakes those who have everything that was durable before.
     func wakeSubscriptions() {
-        let listening = state.withLock { $0.listening }
-        for consumer in listening { consumer.wakeIfWaiting() }
+        let waiting = state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for consumer in waiting { consumer.wakeIfWaiting() }
     }
 }

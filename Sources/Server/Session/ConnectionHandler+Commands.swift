@@ -40,11 +40,13 @@ extension ConnectionHandler {
 
     private func hello(_ token: [UInt8]?) {
         guard isFirstCommand else {
+            service.counters.errors.add()
             answer(Refusal(.hello, "HELLO comes first"))
             return
         }
         if let expected = service.options.token {
             guard let token, isSame(token, expected) else {
+                service.counters.errors.add()
                 note("closing: no token, or a wrong one")
                 finish(with: Refusal(.authentication, "no token, or not the right one"))
                 return

@@ -53,6 +53,8 @@ final class Batch: @unchecked Sendable {
     /// Where frames begin, for the index: at most one per interval.
     var landmarks: [(id: UInt64, offset: Int)] { content.landmarks }
     var byteCount: Int { content.bytes.count }
+    /// How many bytes of frames it has room for.
+    var memory: Int { content.bytes.capacity }
 
     func begin(id: UInt64, position: UInt64, timestamp: UInt64, opensSegment: Bool) {
         content.begin(

@@ -119,7 +119,7 @@ extension LogCore {
             state.lastCommit = now
             state.markFailed = false
             if let tasks { remember(tasks, &state) }
-            if !hasOthers, state.spare == nil { state.spare = batch }
+            if !hasOthers { keepSpare(batch, &state) }
             return (takeWakes(&state), !state.pending.isEmpty)
         }
         tasks?.startJobs()

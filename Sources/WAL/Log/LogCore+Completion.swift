@@ -79,7 +79,7 @@ extension LogCore {
             guard let next else { return }
             next.tell()
             if next.failure == nil, let batch = next.batches.first {
-                state.withLock { if $0.spare == nil { $0.spare = batch } }
+                state.withLock { keepSpare(batch, &$0) }
             }
         }
     }

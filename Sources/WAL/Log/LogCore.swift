@@ -188,6 +188,12 @@ final class LogCore: Sendable {
         return batch
     }
 
+    /// Keeps the memory of a batch that has been told for the next one, unless it has grown: a log
+    /// may be idle from here on, and ten thousand of them would each keep their largest commit.
+    func keepSpare(_ batch: Batch, _ state: inout State) {
+        if state.spare == nil, batch.memory <= Batch.keptBytes { state.spare = batch }
+    }
+
     /// Whether the segment that is being staged into holds a message (staged or durable).
     private func hasMessages(_ state: borrowing State) -> Bool {
         guard let last = state.segments.last else { return false }
