@@ -16,7 +16,7 @@ public struct ClientOptions: Hashable, Sendable {
     public var deliveryWindow = 256
     /// How many bytes of payload they may have together before no more are read, at least 1.
     public var deliveryWindowBytes = 4 << 20
-    /// How long making a connection may take, greeting included.
+    /// How long making a connection may take, and how long behind it the broker may take to greet.
     public var connectTimeout = Duration.seconds(5)
     /// A connection on which nothing was heard for so long is asked for a sign of life; after as
     /// long again it is given up.

@@ -8,6 +8,10 @@ internal import NIOCore
 /// subscription or the client is closed or the task is cancelled, and throws what the broker has
 /// refused it with. What a cancelled loop has not taken stays for the next one. One loop at a time
 /// is the rule; with several, each delivery goes to one. It keeps its client.
+///
+/// Another subscription as the same consumer, wherever it is made, takes the messages over. The
+/// protocol does not tell the one before: that waits on, for nothing, until it is made again, and
+/// acknowledging what it had been given throws. So a consumer's name belongs to one process.
 public struct Subscription: AsyncSequence, Sendable {
     /// A message.
     public typealias Element = Delivery
@@ -30,7 +34,8 @@ public struct Subscription: AsyncSequence, Sendable {
 
     /// Why nothing can come just now: the connection is gone, or the broker has not accepted the
     /// subscription on the one that was made since; the reason that was heard last. Nil while there
-    /// is a subscription: then no message means that there is none.
+    /// is a subscription: then no message means that there is none, or that another subscription
+    /// as the same consumer has taken over.
     public var interruption: String? { core.interruption }
 
     /// Ends the loop, sends the acknowledgements that have not been sent, waits up to a second for

@@ -150,7 +150,7 @@ private final class Running: Sendable {
         options.committers = settings.committers
         let limit = Process.descriptorLimit
         let connections = min(settings.server.connectionLimit, limit / 2)
-        options.openLogs = max(8, min(options.openLogs, (limit - connections - 64) / 3))
+        options.openLogs = max(8, min(4_096, (limit - connections - 64) / 3))
         return options
     }
 

@@ -39,7 +39,8 @@ public struct MessageHeader: Hashable, Sendable {
 
 /// What to append. It borrows its bytes: they are copied once, into the commit, during `append`.
 ///
-/// The whole frame (payload, key, headers and 38 bytes) is at most 4 MiB.
+/// The whole frame is at most 4 MiB: 38 bytes and the payload, 2 bytes and the key if there is one,
+/// and if there are headers (65,535 of them at most), 6 bytes and for each 6 bytes, name and value.
 public struct Message: ~Escapable {
     /// Any bytes, also none.
     public let payload: RawSpan

@@ -2,7 +2,8 @@
 /// appends that a closure for each would cost more than the append.
 ///
 /// Called by the thread that commits, in the order of the ids; must not block and must not call
-/// back into the log but to append.
+/// back into the log but to append. What was appended to a log that is let go of, with neither
+/// `Log.commit` nor `Log.close` behind it, is dropped, and nobody told.
 public protocol AppendObserver: AnyObject, Sendable {
     /// `count` consecutive appends with this tag, the first of them `first`, are durable.
     func appended(first: MessageID, count: Int, tag: UInt64)

@@ -182,17 +182,22 @@ public final class Log: Sendable {
     }
 
     /// Calls `wake` once, when appends that were refused as `overloaded` may be tried again: behind
-    /// a commit that leaves at least half of the queue free, or at once if nothing waits. What was
-    /// appended for observers is committed for it.
+    /// a commit that leaves at least half of the queue free; if nothing of this log waits, once half
+    /// of what its host's logs may hold together is free, or at once. What was appended to this log
+    /// for observers is committed for it.
     public func notifyRoom(_ wake: @escaping @Sendable () -> Void) {
-        let now = core.state.withLock { state -> Bool in
-            if case .open = state.phase, state.pendingBytes > 0 {
-                state.spaceWaiters.append(wake)
-                return false
-            }
-            return true
+        enum Next { case commit, others, now }
+        let next = core.state.withLock { state -> Next in
+            guard case .open = state.phase, !state.isForsaken else { return .now }
+            guard state.pendingBytes > 0 else { return .others }
+            state.spaceWaiters.append(wake)
+            return .commit
         }
-        if now { wake() } else { commit() }
+        switch next {
+        case .commit: commit()
+        case .others: core.host.pending.whenRoom(wake)
+        case .now: wake()
+        }
     }
 
     private func roomInQueue() async {
@@ -207,7 +212,8 @@ public final class Log: Sendable {
     public func reader(from id: MessageID) -> LogReader { LogReader(core, from: id) }
 
     /// Calls `wake` once, as soon as the message `id` is durable or the log has ended (closed or
-    /// poisoned): by the thread that commits, or at once by the caller. It must not block.
+    /// poisoned): by the thread that commits, or at once by the caller. It must not block. A log
+    /// that is let go of without `close` tells nobody.
     public func notify(whenDurable id: MessageID, _ wake: @escaping @Sendable () -> Void) {
         let now = core.state.withLock { state -> Bool in
             watch(id, token: state.watchers.token(), &state, wake)

@@ -123,6 +123,7 @@ extension LogCore {
             return (takeWakes(&state), !state.pending.isEmpty)
         }
         tasks?.startJobs()
+        host.pending.tellIfRoom()
         // Taken only now: starting jobs takes as long as a task or two need to join the next batch.
         let next = takesNext && !hasOthers ? state.withLock { popForWriter(&$0) } : nil
         if hasOthers {
@@ -187,6 +188,7 @@ extension LogCore {
             return (failed, takeWakes(&state))
         }
         complete(Ending(batches: failed, failure: error, wakes: wakes), hasMore: false)
+        host.pending.tell()
         putBack(after)
     }
 
@@ -205,6 +207,7 @@ extension LogCore {
         state.nextPosition = writer.segment.base &+ writer.writtenEnd
         state.segmentFill = writer.writtenEnd
         state.needsSegment = writer.needsSegment
+        host.pending.give(state.pendingBytes)
         state.pendingBytes = 0
         if writer.segment !== state.segments.last?.segment {
             // The commit had sealed a segment and made the next before it failed.

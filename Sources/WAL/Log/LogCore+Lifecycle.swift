@@ -252,5 +252,6 @@ extension LogCore {
         while let waiting = rest.popFirst() { waiting.tell() }
         for wake in watchers { wake() }
         for wake in space { wake() }
+        host.pending.tell()
     }
 }

@@ -121,12 +121,17 @@ final class LogCore: Sendable {
     /// Half of it has room for the largest frame: who is told that half is free is not refused.
     var pendingLimit: Int { max(options.pendingBytes, 2 * FrameLayout.largestFrame) }
 
+    /// Throws, or takes room for a frame.
     private func admit(_ frameBytes: Int, _ state: inout State) throws(LogError) {
         try check(state)
         guard state.pendingBytes + frameBytes <= pendingLimit || state.pendingBytes == 0 else {
             throw .overloaded(pendingBytes: state.pendingBytes)
         }
         guard state.nextID < .max - 1 else { throw .idsUsedUp }
+        // Last, since it is taken: whoever is admitted stages.
+        guard host.pending.take(frameBytes) else {
+            throw .overloaded(pendingBytes: host.pending.bytes)
+        }
     }
 
     func check(_ state: borrowing State) throws(LogError) {
@@ -217,6 +222,7 @@ final class LogCore: Sendable {
         state.durableNextID = batch.nextID
         state.durablePosition = writer.durablePosition
         state.pendingBytes -= batch.byteCount
+        host.pending.give(batch.byteCount)
         state.statistics.commits += 1
         state.statistics.messages += UInt64(batch.frames)
         state.statistics.bytes += UInt64(batch.byteCount)

@@ -8,14 +8,16 @@ public enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     /// until the log has been closed and opened again. Whether the append is on the disk is not
     /// known; it has not been shown to any reader.
     case poisoned(DiskError)
-    /// The write failed and left nothing behind: no space, quota, an I/O error. Nothing was
-    /// appended, and later appends work when the cause is gone.
+    /// The write failed and left nothing behind: no space, quota, an I/O error, or no descriptor
+    /// for a log that had given its own up (see `LogHost.Options.openLogs`). Nothing was appended,
+    /// and later appends work when the cause is gone.
     case notWritten(DiskError)
     /// The message is larger than a frame may be, or a key or header has an impossible length.
     case invalidMessage
     /// The log has given out every id that there is, or has not as many left as were asked for.
     case idsUsedUp
-    /// More than `LogOptions.pendingBytes` wait for the disk already. Try again later.
+    /// With this append more would wait for the disk than `LogOptions.pendingBytes`, or than
+    /// `LogHost.Options.pendingBytes` in all logs of the host: so many do already. Try again later.
     case overloaded(pendingBytes: Int)
     /// Reading failed, or removing a segment: an I/O error, never a verdict about the log.
     case unreadable(DiskError)

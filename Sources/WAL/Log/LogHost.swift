@@ -18,9 +18,16 @@ public final class LogHost: Sendable {
         /// For so long at most a log that is appended to does not look whether its file still
         /// stands where it was opened, in nanoseconds. Only tests choose it.
         package var placeNanoseconds: UInt64 = 1_000_000_000
+        /// How many bytes of all logs together may wait for the disk before appends are refused or
+        /// delayed; less than 8 MiB count as 8 MiB. Beside what one log may hold
+        /// (`LogOptions.pendingBytes`): a disk that hangs is every log's.
+        public var pendingBytes: Int = 256 << 20
         /// How many logs may hold descriptors (two each, three once they are read) before those
-        /// that were idle for longest give theirs up; at least 1.
-        public var openLogs = 4_096
+        /// that were idle for longest give theirs up; less than 1 counts as 1. By default a fourth
+        /// of the descriptors that the process may have now, 4,096 at most. A log gives up none
+        /// while something of it waits for the disk: where the descriptors run out first, appends
+        /// to others fail as `LogError.notWritten`.
+        public var openLogs = min(4_096, System.descriptorLimit / 4)
         /// Whether a thread that has nothing to commit helps to check a long log while that is
         /// opened. Otherwise opening one takes one core, and somewhat less than twice as long.
         public var helpsOpening = true
@@ -46,6 +53,7 @@ public final class LogHost: Sendable {
     /// and a lock that all logs share is not for that.
     let givenBack = Atomic<UInt64>(0)
     let closingGate = ClosingGate()
+    let pending: PendingTotal
     private let threads: [OwnedThread]
 
     var disk: any Disk { storage.disk }
@@ -60,6 +68,7 @@ public final class LogHost: Sendable {
     package init(storage: Storage, options: Options, threads: Int) {
         self.storage = storage
         self.options = options
+        pending = PendingTotal(limit: options.pendingBytes)
         let queue = queue
         self.threads = (0..<threads).map { _ in
             OwnedThread {
@@ -75,6 +84,7 @@ public final class LogHost: Sendable {
         queue.broadcast()
         for thread in threads { thread.join() }
         for log in queue.withLock({ $0.end() }) { log.hostHasEnded() }
+        pending.tell()
     }
 
     /// Has a committer take up a log that has something to commit.

@@ -32,6 +32,16 @@ enum System {
         }
     }
 
+    /// getrlimit(2): how many descriptors this process may have open; where that cannot be told,
+    /// what is usual.
+    static var descriptorLimit: Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return 1_024
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// close(2). Not retried: on Linux the descriptor is gone whatever it answers.
     static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
 
