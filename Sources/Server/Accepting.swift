@@ -14,6 +14,12 @@ final class AcceptPauseHandler: ChannelInboundHandler {
     typealias InboundIn = any Channel
     typealias InboundOut = any Channel
 
+    /// What was accepted and is not closed, on whatever loop: each holds a descriptor, also if it is
+    /// only told BUSY.
+    private final class Accepted: Sendable {
+        let open = Counters.Gauge()
+    }
+
     private static let shortest: Int64 = 5
     private static let longest: Int64 = 1_000
     /// Told once in so long, in nanoseconds: at the limit each connection that ends lets one in.
@@ -21,26 +27,33 @@ final class AcceptPauseHandler: ChannelInboundHandler {
 
     private let service: Service
     private let limit: Int?
+    private let fullReason: String
+    private let accepted = Accepted()
     private var milliseconds: Int64 = 0
     private var quietUntil: UInt64 = 0
     private var isPaused = false
 
-    /// Accepts no more while `limit` connections are there; with nil only what fails counts.
-    init(_ service: Service, limit: Int? = nil) {
+    /// Accepts no more while `limit` connections of this listener are open, and says `full` then;
+    /// with nil only what fails counts.
+    init(_ service: Service, limit: Int?, full: String) {
         self.service = service
         self.limit = limit
+        fullReason = full
     }
 
     private var isFull: Bool {
         guard let limit else { return false }
-        return service.counters.openConnections >= UInt64(limit)
+        return accepted.open.now >= limit
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         milliseconds = 0
+        let accepted = accepted
+        accepted.open.enter()
+        unwrapInboundIn(data).closeFuture.whenComplete { _ in accepted.open.leave() }
         context.fireChannelRead(data)
         guard isFull else { return }
-        tell("all descriptors but those kept for topics are taken by connections")
+        tell(fullReason)
         pause(context.channel)
     }
 

@@ -29,7 +29,9 @@ public final class Server: Sendable {
         do {
             for context in contexts { try Turns.open(context) }
             let listener = try Server.listening(.clients, options.host, options.port) {
-                try Server.listen(service, group, contexts)
+                try Server.listen(
+                    service, group, contexts,
+                    limit: options.clientAcceptLimit(besidesMetrics: metrics != nil))
             }
             self.listener = listener
             self.metrics = try metrics.map { address in
@@ -66,7 +68,8 @@ public final class Server: Sendable {
     }
 
     private static func listen(
-        _ service: Service, _ group: MultiThreadedEventLoopGroup, _ contexts: [LoopContext]
+        _ service: Service, _ group: MultiThreadedEventLoopGroup, _ contexts: [LoopContext],
+        limit: Int?
     ) throws -> any Channel {
         try ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
@@ -74,7 +77,9 @@ public final class Server: Sendable {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        AcceptPauseHandler(service, limit: service.options.acceptLimit))
+                        AcceptPauseHandler(
+                            service, limit: limit,
+                            full: "all descriptors but those kept for topics are taken"))
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -98,7 +103,7 @@ public final class Server: Sendable {
             preconditionFailure("a connection on a loop of nobody's")
         }
         let peer = text(channel.remoteAddress)
-        guard service.counters.openConnections < UInt64(service.options.connectionLimit) else {
+        guard service.counters.openConnections.now < service.options.connectionLimit else {
             service.counters.refusedConnections.add()
             service.logger.notice(
                 "refused: too many connections", metadata: ["peer": "\(peer)"])

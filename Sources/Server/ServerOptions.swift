@@ -15,8 +15,9 @@ public struct ServerOptions: Hashable, Sendable {
     public static let largestPayloadBytes = WireLimits.largestPayloadBytes
     /// How many connections there may be; more are told BUSY and closed.
     public var connectionLimit = 10_000
-    /// How many connections are accepted at a time, so that descriptors are left for the logs;
-    /// more wait in the kernel's queue until one ends. Nil accepts while there are descriptors.
+    /// How many connections are accepted at a time, those for metrics and those that are told BUSY
+    /// included, so that descriptors are left for the logs; more wait in the kernel's queue until
+    /// one ends. Nil accepts while there are descriptors.
     public var acceptLimit: Int?
     /// What clients have to show with HELLO; nil lets everybody in.
     public var token: [UInt8]?
@@ -38,6 +39,17 @@ public struct ServerOptions: Hashable, Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// What of `acceptLimit` is for metrics alone, so that whoever looks after the broker is answered
+    /// however many clients there are.
+    var metricsAcceptLimit: Int {
+        min(MetricsServer.mostConnections, acceptLimit.map { max(1, $0 / 8) } ?? .max)
+    }
+
+    /// What of it is for clients.
+    func clientAcceptLimit(besidesMetrics: Bool) -> Int? {
+        acceptLimit.map { max(1, $0 - (besidesMetrics ? metricsAcceptLimit : 0)) }
+    }
 
     var limits: WireLimits { WireLimits(payloadBytes: payloadBytes) }
 }

@@ -110,7 +110,7 @@ private final class Running: Sendable {
                 hostOptions: hostOptions(settings), events: { Running.note($0, logger) })
             let recovered = MonotonicClock.now()
             var options = settings.server
-            options.acceptLimit = Running.acceptLimit
+            options.acceptLimit = Running.acceptLimit(options)
             let server = try Server(
                 broker, options: options, metrics: settings.metrics, logger: logger)
             state.withLockedValue {
@@ -154,11 +154,12 @@ private final class Running: Sendable {
         return options
     }
 
-    /// What connections may take of the descriptors: not the 24 that the process itself needs, nor
-    /// those without which no topic could be opened, however many clients there are.
-    private static var acceptLimit: Int {
+    /// What connections may take of the descriptors: not the 19 that the process itself needs and
+    /// the 5 of each event loop, nor those without which no topic could be opened, however many
+    /// clients there are.
+    private static func acceptLimit(_ options: ServerOptions) -> Int {
         let limit = Process.descriptorLimit
-        return max(1, limit - 24 - min(256, limit / 8))
+        return max(1, limit - 19 - 5 * options.loops - min(256, limit / 8))
     }
 
     /// Whether there is anything to stop. What is started later is left as it is, too.

@@ -5,6 +5,7 @@ import NIOCore
 import NIOEmbedded
 import SystemPackage
 import Testing
+import Threads
 import WAL
 import WALTestSupport
 
@@ -26,7 +27,7 @@ struct AcceptingTests {
                 ServerOptions(), Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             channel = EmbeddedChannel(loop: loop)
             try channel.pipeline.syncOperations.addHandler(
-                AcceptPauseHandler(service, limit: limit))
+                AcceptPauseHandler(service, limit: limit, full: "full"))
             try channel.connect(to: SocketAddress(unixDomainSocketPath: "/listener")).wait()
         }
 
@@ -46,9 +47,17 @@ struct AcceptingTests {
         }
 
         /// What was accepted is handed on.
-        func accepts() throws {
-            try channel.writeInbound("a connection")
-            #expect(try channel.readInbound(as: String.self) == "a connection")
+        @discardableResult
+        func accepts() throws -> EmbeddedChannel {
+            let accepted = EmbeddedChannel(loop: loop)
+            try channel.writeInbound(accepted as any Channel)
+            #expect(try channel.readInbound(as: (any Channel).self) === accepted)
+            return accepted
+        }
+
+        func closes(_ accepted: EmbeddedChannel) throws {
+            try accepted.close().wait()
+            loop.run()
         }
 
         /// How many milliseconds pass until it reads again; nil if it does not in a minute.
@@ -98,23 +107,57 @@ struct AcceptingTests {
         #expect(listener.service.counters.acceptErrors.now == 101)
     }
 
-    @Test("with as many connections as there may be it pauses until one has ended")
+    /// Nobody but the kernel needs to know what was accepted: one that is told BUSY counts as well.
+    @Test("with as many open descriptors as there may be it pauses until one is closed")
     func full() throws {
         let listener = try Listener(limit: 2)
-        let counters = listener.service.counters
-        counters.connections.add()
-        try listener.accepts()
+        let first = try listener.accepts()
         #expect(listener.isReading)
-        counters.connections.add()
-        try listener.accepts()
+        let second = try listener.accepts()
         // It looks after 5, 15, 35, … ms, and at last once a second.
         #expect(listener.pause() == nil)
-        counters.disconnections.add()
+        try listener.closes(first)
         #expect((1...1000).contains(listener.pause() ?? .max))
         // Connections that are there are no failure.
-        #expect(counters.acceptErrors.now == 0)
+        #expect(listener.service.counters.acceptErrors.now == 0)
+        try listener.closes(second)
         try listener.accepts()
         #expect(listener.isReading)
+    }
+
+    @Test("with metrics an eighth of what may be accepted, 64 at most, is for those alone")
+    func parts() {
+        var options = ServerOptions()
+        #expect(options.clientAcceptLimit(besidesMetrics: true) == nil)
+        #expect(options.metricsAcceptLimit == 64)
+        for (limit, metrics) in [(2, 1), (46, 5), (512, 64), (100_000, 64)] {
+            options.acceptLimit = limit
+            #expect(options.metricsAcceptLimit == metrics)
+            #expect(options.clientAcceptLimit(besidesMetrics: true) == limit - metrics)
+            #expect(options.clientAcceptLimit(besidesMetrics: false) == limit)
+        }
+    }
+
+    @Test("however many come and go meanwhile, no more connections are told than there are")
+    func neverBelowNone() {
+        let counters = Counters()
+        let isOver = Event()
+        let loops = (0..<2).map { _ in
+            OwnedThread {
+                while !isOver.hasFired {
+                    for _ in 0..<1000 {
+                        counters.openConnections.enter()
+                        counters.openConnections.leave()
+                    }
+                }
+            }
+        }
+        let isRight = (0..<1_000_000).allSatisfy { _ in
+            (0...2).contains(counters.openConnections.now)
+        }
+        isOver.fire()
+        for loop in loops { loop.join() }
+        #expect(isRight && counters.openConnections.now == 0)
     }
 
     @Test("an error that is not the system's is handed on")

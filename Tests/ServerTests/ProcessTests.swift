@@ -294,14 +294,38 @@ struct ProcessTests {
         #expect(broker.log.components(separatedBy: "accepting pauses").count == 2)
     }
 
-    @Test("however many clients there are, descriptors are left to make topics and to read them")
-    func descriptorsForTopics() throws {
-        let broker = try BrokerProcess(try DataFolder(), descriptors: 80)
+    /// Who takes descriptors, and how the broker is started.
+    enum Takers: CaseIterable {
+        case clients, clientsOfManyLoops, refused, metrics
+
+        var arguments: [String] {
+            switch self {
+            case .clients: []
+            case .clientsOfManyLoops: ["--event-loops", "8"]
+            case .refused: ["--max-connections", "2"]
+            case .metrics: ["--metrics-addr", "127.0.0.1:0"]
+            }
+        }
+    }
+
+    @Test(
+        "however many clients there are, descriptors are left to make topics and to read them",
+        arguments: Takers.allCases)
+    func descriptorsForTopics(_ takers: Takers) throws {
+        let broker = try BrokerProcess(try DataFolder(), takers.arguments, descriptors: 80)
         let served = try broker.client()
         #expect(try served.isQuiet())
-        let waiting = try (0..<100).map { _ in try broker.client() }
+        var waiting = try (0..<100).map { _ in try broker.client() }
         let reason = "all descriptors but those kept for topics"
         try #require(comesTrue { broker.log.contains(reason) })
+        if takers == .metrics {
+            let port = try #require(broker.metricsPort)
+            // However many clients there are; and those who ask for nothing have their part, too.
+            #expect(try broker.get("/healthz").hasPrefix("HTTP/1.1 200"))
+            waiting += try (0..<30).map { _ in try RawClient(port: port) }
+            let reason = "all connections that there may be for metrics"
+            try #require(comesTrue { broker.log.contains(reason) })
+        }
         for round in 0..<2 {
             for topic in 0..<30 {
                 #expect(try served.publish("t\(topic)", "x") == "OK \(round)")
@@ -310,7 +334,7 @@ struct ProcessTests {
         #expect(try served.command("SUB t0 c") == "OK 0")
         #expect(try served.message().id == 0)
         for client in waiting { client.close() }
-        #expect(try broker.client().isQuiet())
+        #expect(comesTrue { (try? broker.client().isQuiet()) == true })
     }
 
     @Test("a topic of the Go program is closed, with the command that imports it, and not touched")

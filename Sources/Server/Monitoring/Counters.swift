@@ -11,9 +11,17 @@ final class Counters: Sendable {
         }
     }
 
+    /// How many there are of something just now. One number for those that come and those that go:
+    /// of two, read one after the other, more may have gone than had come.
+    struct Gauge: ~Copyable {
+        private let value = Atomic<Int>(0)
+        var now: Int { value.load(ordering: .relaxed) }
+        func enter() { value.wrappingAdd(1, ordering: .relaxed) }
+        func leave() { value.wrappingSubtract(1, ordering: .relaxed) }
+    }
+
     let connections = Counter()
-    /// Connections that have ended.
-    let disconnections = Counter()
+    let openConnections = Gauge()
     /// Connections that were told BUSY.
     let refusedConnections = Counter()
     let acceptErrors = Counter()
@@ -34,9 +42,6 @@ final class Counters: Sendable {
     let timeouts = Counter()
     let bytesIn = Counter()
     let bytesOut = Counter()
-
-    /// Connections that are there now.
-    var openConnections: UInt64 { connections.now &- disconnections.now }
 
     /// Name, help text and value of everything that only grows.
     var totals: [(name: String, help: String, value: UInt64)] {

@@ -31,7 +31,7 @@ extension Service {
                 ("protocol", .integer(UInt64(WireVersion.current))),
                 ("uptime_ms", .integer((MonotonicClock.now() - started) / 1_000_000)),
                 ("topics", .integer(UInt64(broker.topicCount))),
-                ("connections", .integer(UInt64(counters.openConnections))),
+                ("connections", .integer(UInt64(counters.openConnections.now))),
             ] + totals
         ).text
     }

@@ -21,6 +21,8 @@ public struct MetricsAddress: Hashable, Sendable {
 struct MetricsServer: Sendable {
     /// Whoever asks for nothing for so long is cut off; scrapers come back by themselves.
     private static let longestSilence = TimeAmount.seconds(120)
+    /// More wait in the kernel's queue: each holds a descriptor for as long as that.
+    static let mostConnections = 64
 
     private let channel: any Channel
     /// Makes the text: a look at each of ten thousand topics is too long for an event loop, and the
@@ -59,7 +61,10 @@ struct MetricsServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(service))
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptPauseHandler(
+                            service, limit: service.options.metricsAcceptLimit,
+                            full: "all connections that there may be for metrics are taken"))
                 }
             }
             .childChannelInitializer { channel in
@@ -81,7 +86,9 @@ struct MetricsServer: Sendable {
             text += "toymq_\(name) \(value)\n"
         }
         for total in service.counters.totals { add(total.name, "counter", total.help, total.value) }
-        add("connections", "gauge", "Connections there are", service.counters.openConnections)
+        add(
+            "connections", "gauge", "Connections there are",
+            UInt64(service.counters.openConnections.now))
         let topics = service.broker.topics.map { $0.facts(consumers: 0) }
         add("topics", "gauge", "Topics there are", UInt64(topics.count))
         add(

@@ -111,6 +111,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         tag = loop.add(self)
         direct = DirectOutput(context.channel)
         service.counters.connections.add()
+        service.counters.openConnections.enter()
         if loop.isStopping { stop() }
     }
 
@@ -132,7 +133,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         direct = nil
         self.context = nil
         unfinished.clear()
-        service.counters.disconnections.add()
+        service.counters.openConnections.leave()
         loop.remove(tag)
     }
 
