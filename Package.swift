@@ -185,8 +185,8 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "toymq", "Server", "Broker", "Wire", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, argumentParser, nioCore, nioEmbedded, "Threads",
-                "TestSupport", systemPackage,
+                "ProcessSupport", logging, argumentParser, nioCore, nioPosix, nioEmbedded,
+                "Threads", "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
 

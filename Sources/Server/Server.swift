@@ -36,7 +36,7 @@ public final class Server: Sendable {
             self.listener = listener
             self.metrics = try metrics.map { address in
                 try Server.listening(.metrics, address.host, address.port) {
-                    try MetricsServer(address, service, group, listener: listener)
+                    try MetricsServer(address, service, listener: listener)
                 }
             }
         } catch {

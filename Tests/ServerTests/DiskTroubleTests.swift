@@ -1,6 +1,8 @@
 import Broker
 import DataDirectory
 import Foundation
+import NIOPosix
+import Server
 import SystemPackage
 import Testing
 import Threads
@@ -211,6 +213,106 @@ struct DiskTroubleTests {
         disk.follow(nil)
         #expect(try subscribed { $0 == "OK 0" } == "OK 0")
         #expect(try client.message().payload == "first")
+        #expect(local.stop())
+    }
+
+    /// Commits of `t`, and how many of the last ones in a row an event loop has made.
+    private func followCommits(of disk: MemoryDisk) -> Observed<(all: Int, onLoop: Int)> {
+        let commits = Observed((all: 0, onLoop: 0))
+        disk.follow { call in
+            guard call.operation == .sync, call.path.string.hasSuffix("/t/segment.log") else {
+                return nil
+            }
+            let isOnLoop = MultiThreadedEventLoopGroup.currentEventLoop != nil
+            commits.update { $0 = ($0.all + 1, isOnLoop ? $0.onLoop + 1 : 0) }
+            return nil
+        }
+        return commits
+    }
+
+    @Test("commits are made on the event loop while the publisher's connection is the only one")
+    func soleConnection() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk) { $0.loops = 2 }
+        let publisher = try local.client()
+        let commits = followCommits(of: disk)
+        func publish() throws {
+            for _ in 0..<20 { #expect(try publisher.publish("t", "x").hasPrefix("OK ")) }
+        }
+        try publish()
+        // A slow machine is taken for a slow disk, for a second.
+        #expect(
+            try comesTrue { () throws in
+                try publish()
+                return commits.value.onLoop > 0
+            })
+        let other = try local.client()
+        #expect(try other.isQuiet())
+        let before = commits.value.all
+        try publish()
+        #expect(commits.value.all >= before + 20 && commits.value.onLoop == 0)
+        other.close()
+        #expect(
+            try comesTrue { () throws in
+                try publish()
+                return commits.value.onLoop > 0
+            })
+        #expect(local.stop())
+    }
+
+    @Test("while a sole publisher's disk hangs, other clients are served")
+    func othersAreServed() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk)
+        let publisher = try local.client()
+        let other = try local.client()
+        #expect(try other.isQuiet())
+        for id in 0..<50 { #expect(try publisher.publish("t", "x") == "OK \(id)") }
+        let gate = Gate()
+        disk.follow { call in
+            if call.operation == .sync { gate.pass() }
+            return nil
+        }
+        try publisher.send("PUB t - 1\nx\n")
+        #expect(gate.waitForVisitor())
+        #expect(try other.isQuiet())
+        #expect(try local.client().isQuiet())
+        disk.follow(nil)
+        gate.open()
+        #expect(try publisher.line() == "OK 50")
+        #expect(local.stop())
+    }
+
+    @Test("while the only client's disk hangs, and its event loop with it, metrics are served")
+    func metricsAreServed() throws {
+        let disk = MemoryDisk()
+        disk.putDirectory("/data")
+        let local = try LocalServer(disk, metrics: MetricsAddress(host: "127.0.0.1", port: 0))
+        let port = try #require(
+            local.server.metricsAddress?.split(separator: ":").last.flatMap { Int($0) })
+        let publisher = try local.client()
+        let commits = followCommits(of: disk)
+        #expect(
+            try comesTrue { () throws in
+                try publisher.publish("t", "x").hasPrefix("OK ") && commits.value.onLoop > 0
+            })
+        let gate = Gate()
+        disk.follow { call in
+            if call.operation == .sync { gate.pass() }
+            return nil
+        }
+        try publisher.send("PUB t - 1\nx\n")
+        #expect(gate.waitForVisitor())
+        for path in ["healthz", "readyz", "metrics"] {
+            let client = try RawClient(port: port)
+            try client.send("GET /\(path) HTTP/1.1\r\n\r\n")
+            #expect(try client.line().hasPrefix("HTTP/1.1 200"))
+        }
+        disk.follow(nil)
+        gate.open()
+        #expect(try publisher.line().hasPrefix("OK "))
         #expect(local.stop())
     }
 }

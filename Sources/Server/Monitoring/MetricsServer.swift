@@ -24,6 +24,9 @@ struct MetricsServer: Sendable {
     /// More wait in the kernel's queue: each holds a descriptor for as long as that.
     static let mostConnections = 64
 
+    /// An event loop of their own: a disk that hangs may hold up one that commits (`LoopContext`),
+    /// and whoever looks after the broker is to be answered just then.
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let channel: any Channel
     /// Makes the text: a look at each of ten thousand topics is too long for an event loop, and the
     /// threads that read may stand before a disk that hangs, which is when people look at metrics.
@@ -32,10 +35,7 @@ struct MetricsServer: Sendable {
     var localAddress: SocketAddress? { channel.localAddress }
 
     /// Begins to listen. Blocks.
-    init(
-        _ address: MetricsAddress, _ service: Service, _ group: MultiThreadedEventLoopGroup,
-        listener: any Channel
-    ) throws {
+    init(_ address: MetricsAddress, _ service: Service, listener: any Channel) throws {
         let writer = writer
         do {
             channel = try MetricsServer.listen(address, service, group) {
@@ -43,14 +43,17 @@ struct MetricsServer: Sendable {
             }
         } catch {
             writer.shutdown()
+            try? group.syncShutdownGracefully()
             throw error
         }
     }
 
-    /// Takes no more connections; those that there are get no more metrics. Blocks: not on a loop.
+    /// Takes no more connections, and closes those that there are. Blocks: not on a loop.
     func stop() {
         try? channel.close().wait()
+        // It hands what it makes to the loop.
         writer.shutdown()
+        try? group.syncShutdownGracefully()
     }
 
     private static func listen(
