@@ -185,7 +185,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "toymq", "Server", "Broker", "Wire", "DataDirectory", "WAL", "WALTestSupport",
-                "ProcessSupport", logging, argumentParser, nioCore, nioPosix, nioEmbedded,
+                "ProcessSupport", logging, argumentParser, nioCore, nioPosix, nioEmbedded, nioHTTP,
                 "Threads", "TestSupport", systemPackage,
             ],
             swiftSettings: strict),

@@ -1,8 +1,16 @@
-import Server
+import Broker
+import Foundation
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
 import SystemPackage
 import Testing
+import Threads
 import WAL
 import WALTestSupport
+
+@testable import Server
 
 @Suite("Metrics", .timeLimit(.minutes(10)))
 struct MetricsTests {
@@ -96,5 +104,94 @@ struct MetricsTests {
         gate.open()
         #expect(try client.message().payload == "x")
         #expect(local.stop())
+    }
+
+    /// A connection whose socket takes what the test lets it.
+    private final class Asking {
+        private final class Reads: ChannelOutboundHandler {
+            typealias OutboundIn = NIOCore.ByteBuffer
+            var count = 0
+            func read(context: ChannelHandlerContext) { count += 1 }
+        }
+
+        private let channel = EmbeddedChannel()
+        private let socket = Reads()
+        private let service: Service
+        private let writer = WorkPool(threads: 1)
+
+        init() throws {
+            let disk = MemoryDisk()
+            disk.putDirectory("/data")
+            service = Service(
+                try Broker(FilePath("/data"), storage: Storage(disk), options: BrokerOptions()),
+                ServerOptions(), Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            try channel.pipeline.syncOperations.addHandler(socket)
+            try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+            try channel.pipeline.syncOperations.addHandler(
+                MetricsHandler(service, writer, EmbeddedChannel()))
+            try channel.connect(to: SocketAddress(unixDomainSocketPath: "/metrics")).wait()
+        }
+
+        deinit {
+            _ = try? channel.finish()
+            writer.shutdown()
+            service.readers.shutdown()
+            service.broker.close()
+        }
+
+        /// How often its socket was read.
+        var reads: Int { socket.count }
+
+        func ask(_ count: Int) throws {
+            let text = String(repeating: "GET /healthz HTTP/1.1\r\n\r\n", count: count)
+            try channel.writeInbound(NIOCore.ByteBuffer(string: text))
+            channel.embeddedEventLoop.run()
+            // As a channel does behind each read.
+            channel.read()
+        }
+
+        func takes(_ isWritable: Bool) {
+            channel.isWritable = isWritable
+            channel.pipeline.fireChannelWritabilityChanged()
+            channel.embeddedEventLoop.run()
+        }
+
+        /// How many were written since it was asked last.
+        func answers() throws -> Int {
+            var text = ""
+            while let bytes = try channel.readOutbound(as: NIOCore.ByteBuffer.self) {
+                text += String(buffer: bytes)
+            }
+            return text.components(separatedBy: "HTTP/1.1 200").count - 1
+        }
+    }
+
+    @Test("a client that does not read gets no more answers until it does, and then all of them")
+    func unread() throws {
+        let client = try Asking()
+        try client.ask(1)
+        #expect(try client.answers() == 1)
+        let before = client.reads
+        client.takes(false)
+        try client.ask(3)
+        try client.ask(2)
+        #expect(try client.answers() == 0)
+        #expect(client.reads == before)
+        client.takes(true)
+        #expect(try client.answers() == 5)
+        #expect(client.reads == before + 1)
+        try client.ask(1)
+        #expect(try client.answers() == 1)
+    }
+
+    @Test("however many requests a client sends at once, all are answered, and not on one stack")
+    func manyAtOnce() throws {
+        let client = try Asking()
+        client.takes(false)
+        let count = 20_000
+        // They wait behind the first one.
+        try client.ask(count)
+        client.takes(true)
+        #expect(try client.answers() == count)
     }
 }

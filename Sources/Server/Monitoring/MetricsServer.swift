@@ -23,6 +23,8 @@ struct MetricsServer: Sendable {
     private static let longestSilence = TimeAmount.seconds(120)
     /// More wait in the kernel's queue: each holds a descriptor for as long as that.
     static let mostConnections = 64
+    /// How much of a client's requests is taken off its socket, and held as objects, at a time.
+    private static let readBytes = 4096
 
     /// An event loop of their own: a disk that hangs may hold up one that commits (`LoopContext`),
     /// and whoever looks after the broker is to be answered just then.
@@ -70,6 +72,10 @@ struct MetricsServer: Sendable {
                             full: "all connections that there may be for metrics are taken"))
                 }
             }
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
@@ -104,106 +110,5 @@ struct MetricsServer: Sendable {
             "in_flight", "gauge", "Messages in flight",
             topics.reduce(0) { $0 + UInt64($1.inFlight) })
         return text
-    }
-}
-
-private final class MetricsHandler: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private let service: Service
-    private let writer: WorkPool
-    private let listener: any Channel
-    private var head: HTTPRequestHead?
-
-    init(_ service: Service, _ writer: WorkPool, _ listener: any Channel) {
-        self.service = service
-        self.writer = writer
-        self.listener = listener
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head): self.head = head
-        case .body: break
-        case .end:
-            guard let head else { return }
-            answer(context, head)
-        }
-    }
-
-    private func answer(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
-        guard head.method == .GET || head.method == .HEAD else {
-            return respond(context, head, .methodNotAllowed, "GET only\n")
-        }
-        switch MetricsHandler.path(head.uri) {
-        case "/metrics": respondWithMetrics(context, head)
-        case "/healthz": respond(context, head, .ok, "ok\n")
-        case "/readyz":
-            if listener.isActive {
-                respond(context, head, .ok, "ok\n")
-            } else {
-                respond(context, head, .serviceUnavailable, "stopping\n")
-            }
-        default:
-            respond(context, head, .notFound, "there are /metrics, /healthz and /readyz\n")
-        }
-    }
-
-    /// The next request of the connection is not taken before it is answered: HTTP's handlers see
-    /// to that.
-    private func respondWithMetrics(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
-        let service = service
-        let loop = context.eventLoop
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: loop)
-        writer.run {
-            let text = MetricsServer.text(service)
-            loop.execute {
-                let (handler, context) = bound.value
-                handler.respond(context, head, .ok, text)
-            }
-        }
-    }
-
-    /// The path of a request's target, which may be a whole address: a proxy asks so.
-    private static func path(_ target: String) -> Substring {
-        var path = target.prefix { $0 != "?" }
-        if let scheme = path.firstRange(of: "://"), !path.hasPrefix("/") {
-            path = path[scheme.upperBound...].drop { $0 != "/" }
-        }
-        return path
-    }
-
-    private func respond(
-        _ context: ChannelHandlerContext, _ request: HTTPRequestHead,
-        _ status: HTTPResponseStatus, _ text: String
-    ) {
-        var headers = HTTPHeaders()
-        headers.add(name: "content-type", value: "text/plain; version=0.0.4; charset=utf-8")
-        headers.add(name: "content-length", value: String(text.utf8.count))
-        if status == .methodNotAllowed { headers.add(name: "allow", value: "GET, HEAD") }
-        // Before 1.1 a connection stays only if the answer says so, too.
-        let staysOpen = request.isKeepAlive && request.version == .http1_1
-        if !staysOpen { headers.add(name: "connection", value: "close") }
-        let head = HTTPResponseHead(version: request.version, status: status, headers: headers)
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if request.method != .HEAD {
-            context.write(
-                wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: text)))), promise: nil)
-        }
-        let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
-        if !staysOpen {
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            end.whenComplete { _ in bound.value.close(promise: nil) }
-        }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.close(promise: nil)
     }
 }
