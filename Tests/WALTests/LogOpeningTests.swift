@@ -43,6 +43,38 @@ import WALTestSupport
         }
     }
 
+    /// Somebody who does not ask for the lock, at whichever call.
+    @Test func aSegmentThatIsMadeShorterSinceItWasExaminedIsAnError() throws {
+        let path = directory.appending(SegmentName.activeName)
+        var segment = SegmentBuilder()
+        for number in 0..<3 { segment.add(TestMessage("\(number)")) }
+        segment.addMark()
+        let ends: [[UInt8]] = [[], [1, 2, 3, 4, 5], [UInt8](repeating: 0, count: 4096)]
+        for end in ends {
+            var errors: [OpenError] = []
+            var wasCut = true
+            var moment = 0
+            while wasCut {
+                let disk = LogImage(files: [(SegmentName.activeName, segment.bytes + end)]).disk()
+                let calls = Observed(0)
+                disk.follow { [moment] call in
+                    guard call.path == path else { return nil }
+                    if calls.value == moment { disk.change(path) { $0.removeLast($0.count - 50) } }
+                    calls.update { $0 += 1 }
+                    return nil
+                }
+                do {
+                    _ = try Log.open(directory, host: .on(disk))
+                } catch { errors.append(error) }
+                disk.follow(nil)
+                wasCut = calls.value > moment
+                moment += 1
+            }
+            let cause = DiskError(operation: .read, path: path, errno: .ioError)
+            #expect(errors.contains(.io(cause)), "\(end.count): \(errors)")
+        }
+    }
+
     @Test func aSegmentThatIsGoneSinceItWasExaminedIsAnError() throws {
         let fixture = LogFixture { _ in
         } _: {

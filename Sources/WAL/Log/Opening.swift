@@ -190,12 +190,16 @@ struct Opening {
         }
         var tail = RecoveryReport.Tail.clean
         var size = try file.status().size
+        // Somebody who does not ask for the lock has made it shorter since it was examined.
+        guard size >= summary.end else {
+            throw DiskError(operation: .read, path: file.path, errno: .ioError)
+        }
         switch summary.verdict {
         case .torn:
             if Mutant.cutBeforeEvidence.isOn { try cutEarly(file, to: summary.end) }
             let kept = try TailCut.setAside(
-                file, from: summary.end, position: base &+ summary.end, directory: directory,
-                disk: disk)
+                file, from: summary.end, to: size, position: base &+ summary.end,
+                directory: directory, disk: disk)
             if !Mutant.tailNotCut.isOn { try TailCut.cut(file, to: summary.end) }
             let reason = found.findings.first { $0.kind == .tornTail }?.detail ?? ""
             tail = .torn(bytes: size - summary.end, keptIn: kept, reason: reason)
