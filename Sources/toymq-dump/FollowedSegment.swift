@@ -7,7 +7,7 @@ struct FollowedSegment {
     let name: String
     /// Position of the first byte.
     let base: UInt64
-    let inode: UInt64
+    let identity: FileIdentity
     /// The id that its mark announces.
     let firstID: UInt64
     /// When it was opened.
@@ -44,7 +44,7 @@ struct FollowedSegment {
         self.file = file
         self.name = name
         self.base = base
-        inode = status.inode
+        identity = status.identity
         firstID = first
         size = status.size
         provenID = first

@@ -17,7 +17,7 @@ struct ToldFinding: Hashable {
 /// What the file was when the walk stood still in it.
 struct StandStill: Hashable {
     var offset: UInt64
-    var inode: UInt64
+    var identity: FileIdentity
     var size: UInt64
     var modified: Int64
 }
@@ -95,7 +95,7 @@ extension NativeFollower {
 
     private func isNew(_ status: FileStatus, at offset: UInt64) -> Bool {
         let look = StandStill(
-            offset: offset, inode: status.inode, size: status.size, modified: status.modified)
+            offset: offset, identity: status.identity, size: status.size, modified: status.modified)
         defer { lastLook = look }
         return look != lastLook
     }

@@ -79,7 +79,7 @@ final class NativeFollower: Follower {
         let status = try disk.status(SegmentName.active.path(in: directory))
         // Between a seal and the next segment there is none: the next look will tell.
         guard let status else { return false }
-        return status.inode != place.inode
+        return status.identity != place.identity
     }
 
     /// Finds the segment with the next id and opens it.

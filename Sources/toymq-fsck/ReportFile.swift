@@ -9,17 +9,6 @@ struct ReportFile {
     let path: FilePath
     private let disk: any Disk = Storage.local.disk
 
-    /// By what a file is told, whatever its name.
-    private struct Identity: Hashable {
-        var device: UInt64
-        var inode: UInt64
-
-        init(_ status: FileStatus) {
-            device = status.device
-            inode = status.inode
-        }
-    }
-
     init(_ path: String) { self.path = FilePath(path) }
 
     /// Writes it, as a whole or not at all.
@@ -45,7 +34,7 @@ struct ReportFile {
     /// Whether writing it would replace or add a file of what is checked.
     func belongs(to target: Target) throws(DiskError) -> Bool {
         let (directories, files) = try own(target)
-        if let status = try disk.status(path), files.contains(Identity(status)) { return true }
+        if let status = try disk.status(path), files.contains(status.identity) { return true }
         // Both the name itself and what it leads to.
         let parent = path.parentDirectory
         for place in [(parent.resolvingLinks ?? parent), path.resolvingLinks].compactMap(\.self) {
@@ -58,13 +47,13 @@ struct ReportFile {
         return try identity(parent) == identity(data)
     }
 
-    private func identity(_ path: FilePath) throws(DiskError) -> Identity? {
-        try disk.status(path).map { Identity($0) }
+    private func identity(_ path: FilePath) throws(DiskError) -> FileIdentity? {
+        try disk.status(path).map(\.identity)
     }
 
     /// Whether a path without links is, or is below, one of some directories.
     private func isWithin(
-        _ directories: Set<Identity>, _ path: FilePath
+        _ directories: Set<FileIdentity>, _ path: FilePath
     ) throws(DiskError) -> Bool {
         var place = path
         while !place.isEmpty {
@@ -84,7 +73,7 @@ struct ReportFile {
     /// The directories in which everything is of the data, and the files elsewhere.
     private func own(
         _ target: Target
-    ) throws(DiskError) -> (directories: Set<Identity>, files: Set<Identity>) {
+    ) throws(DiskError) -> (directories: Set<FileIdentity>, files: Set<FileIdentity>) {
         var folders = target.topics.filter { target.ownsDirectory(of: $0, on: disk) }
             .map(\.directory)
         var files: [FilePath] = [target.path]
@@ -99,16 +88,16 @@ struct ReportFile {
             folders.append(
                 target.path.parentDirectory.appending(DataLayout.lostAndFoundName))
         }
-        var directories: Set<Identity> = []
+        var directories: Set<FileIdentity> = []
         for folder in folders {
             guard let status = try disk.status(folder), status.kind == .directory else { continue }
-            directories.insert(Identity(status))
+            directories.insert(status.identity)
             // A second name of one of these files may stand anywhere.
             if let entries = try? disk.list(folder) {
                 files += entries.map { folder.appending($0.name) }
             }
         }
-        var identities: Set<Identity> = []
+        var identities: Set<FileIdentity> = []
         for file in files { if let found = try identity(file) { identities.insert(found) } }
         return (directories, identities)
     }

@@ -98,6 +98,12 @@ package final class MemoryDisk: Disk {
         }
     }
 
+    /// What is under this name is another file from now on that has the same number, the same size
+    /// and the same time: that of another device, mounted over it.
+    package func putOnAnotherDevice(_ path: FilePath) {
+        state.withLock { $0.names[path.string]?.device += 1 }
+    }
+
     /// Puts a directory there, durable.
     package func putDirectory(_ path: FilePath) {
         state.withLock { state in

@@ -38,6 +38,7 @@ package enum DiskFault: Sendable {
 final class Node: @unchecked Sendable {
     let kind: DirectoryEntry.Kind
     let inode: UInt64
+    var device: UInt64 = 7
     var bytes: [UInt8] = []
     var durable: [UInt8] = []
     /// Written since the last sync, whether that succeeded or not.
@@ -51,7 +52,7 @@ final class Node: @unchecked Sendable {
 
     var status: FileStatus {
         FileStatus(
-            kind: kind, size: UInt64(bytes.count), device: 7, inode: inode, modified: modified,
+            kind: kind, size: UInt64(bytes.count), device: device, inode: inode, modified: modified,
             changed: modified)
     }
 
@@ -73,6 +74,7 @@ final class Node: @unchecked Sendable {
         let node = Node(kind: kind, inode: inode)
         node.bytes = durable
         node.durable = durable
+        node.device = device
         node.modified = modified
         return node
     }

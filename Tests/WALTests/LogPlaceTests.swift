@@ -123,6 +123,70 @@ import WALTestSupport
         }
     }
 
+    // MARK: Another device
+
+    private static let active = LogImage.directory.appending(SegmentName.activeName)
+
+    @Test("a file with the same number on another device is not the log's: a commit, closing")
+    func otherDeviceForWriters() throws {
+        let fixture = LogFixture(host: { $0.placeNanoseconds = 0 })
+        let log = try fixture.open()
+        try log.append(TestMessage("before"))
+        fixture.disk.putOnAnotherDevice(LogPlaceTests.active)
+        #expect(throws: LogError.takenOver(log.directory)) {
+            try log.append(TestMessage("refused"))
+        }
+        let other = LogFixture(host: { $0.placeNanoseconds = .max })
+        let closed = try other.open()
+        try closed.append(TestMessage("before"))
+        other.disk.putOnAnotherDevice(LogPlaceTests.active)
+        #expect(throws: LogError.takenOver(closed.directory)) { try closed.close() }
+    }
+
+    @Test("a file with the same number on another device is not the log's: reading")
+    func otherDeviceForReaders() throws {
+        let fixture = LogFixture()
+        let log = try fixture.open()
+        try log.append(TestMessage("before"))
+        fixture.disk.putOnAnotherDevice(LogPlaceTests.active)
+        let cause = DiskError(
+            operation: .open, path: LogPlaceTests.active, errno: .noSuchFileOrDirectory)
+        #expect(throws: LogError.unreadable(cause)) { try log.texts() }
+    }
+
+    @Test("a file with the same number on another device is not the log's: taking it up again")
+    func otherDeviceForParked() throws {
+        let disk = MemoryDisk()
+        let host = LogHost.on(disk) {
+            $0.openLogs = 1
+            $0.placeNanoseconds = .max
+        }
+        let log = try Log.open("/parked", host: host)
+        try log.append(TestMessage("before"))
+        let other = try Log.open("/other", host: host)
+        disk.putOnAnotherDevice(FilePath("/parked").appending(SegmentName.activeName))
+        #expect(throws: LogError.takenOver("/parked")) { try log.append(TestMessage("refused")) }
+        try? log.close()
+        try other.close()
+    }
+
+    @Test("a file with the same number on another device is not the log's: dropping")
+    func otherDeviceForDrop() throws {
+        let fixture = LogFixture { _ in
+        } _: {
+            $0.segmentBytes = 4096
+        }
+        let log = try fixture.open()
+        for _ in 0..<3 { try log.append(TestMessage([UInt8](repeating: 7, count: 3000))) }
+        let sealed = SegmentName.sealed(first: 0).path(in: LogImage.directory)
+        fixture.disk.putOnAnotherDevice(sealed)
+        #expect(throws: LogError.takenOver(log.directory)) {
+            try log.drop(below: MessageID(2))
+        }
+        #expect(fixture.disk.bytes(sealed) != nil)
+        try log.close()
+    }
+
     @Test("a log that was moved away and back goes on")
     func movedBack() throws {
         let fixture = try Fixture(notLookingFor: 0)

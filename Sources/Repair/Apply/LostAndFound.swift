@@ -89,7 +89,7 @@ final class LostAndFound {
             let linked = try disk.open(target, .read)
             defer { linked.close() }
             try Force.file(linked, .everything)
-            if try linked.status().inode == file.status().inode { return print }
+            if try linked.status().identity == file.status().identity { return print }
         } catch  where error.operation == .link {
             // Another file system, or one without hard links.
             try FileCopy.copy(file, to: target, on: disk)

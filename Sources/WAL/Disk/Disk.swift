@@ -165,6 +165,18 @@ package struct DirectoryEntry: Hashable, Sendable {
     }
 }
 
+/// By what a file is told, whatever its name. The number alone is that of another file on another
+/// device, where somebody mounts one.
+package struct FileIdentity: Hashable, Sendable {
+    private let device: UInt64
+    private let inode: UInt64
+
+    fileprivate init(_ status: FileStatus) {
+        device = status.device
+        inode = status.inode
+    }
+}
+
 /// What stat(2) says. Times are nanoseconds since 1970.
 package struct FileStatus: Hashable, Sendable {
     package let kind: DirectoryEntry.Kind
@@ -173,6 +185,8 @@ package struct FileStatus: Hashable, Sendable {
     package let inode: UInt64
     package let modified: Int64
     package let changed: Int64
+
+    package var identity: FileIdentity { FileIdentity(self) }
 
     package init(
         kind: DirectoryEntry.Kind, size: UInt64, device: UInt64, inode: UInt64, modified: Int64,

@@ -34,31 +34,20 @@ public struct Storage: Sendable {
 /// clean and hold bytes that the disk does not have, so that reading them proves nothing: they are
 /// cut there before they are looked at again.
 final class FailedEnds: Sendable {
-    /// Identity of a file: device and inode.
-    private struct FileID: Hashable {
-        let device: UInt64
-        let inode: UInt64
-
-        init(_ status: FileStatus) {
-            device = status.device
-            inode = status.inode
-        }
-    }
-
     /// The last durable byte of a file, and what the file was then.
     private struct End {
         let end: UInt64
         let size: UInt64
         let modified: Int64
     }
-    private let ends = Monitor<[FileID: End]>([:])
+    private let ends = Monitor<[FileIdentity: End]>([:])
 
     var isEmpty: Bool { ends.withLock { $0.isEmpty } }
 
     /// Remembers that a file of this status is durable up to `end` only.
     func note(_ status: FileStatus, end: UInt64) {
         ends.withLock {
-            $0[FileID(status)] = End(end: end, size: status.size, modified: status.modified)
+            $0[status.identity] = End(end: end, size: status.size, modified: status.modified)
         }
     }
 
@@ -66,7 +55,7 @@ final class FailedEnds: Sendable {
     /// it, or its number has gone to another file, what was known says nothing any more.
     func end(of status: FileStatus) -> UInt64? {
         ends.withLock { ends in
-            guard let failed = ends[FileID(status)], status.size == failed.size,
+            guard let failed = ends[status.identity], status.size == failed.size,
                 status.modified == failed.modified, status.size > failed.end
             else { return nil }
             return failed.end
@@ -74,5 +63,5 @@ final class FailedEnds: Sendable {
     }
 
     /// The file has been cut, or is another one now.
-    func forget(_ status: FileStatus) { ends.withLock { $0[FileID(status)] = nil } }
+    func forget(_ status: FileStatus) { ends.withLock { $0[status.identity] = nil } }
 }

@@ -47,7 +47,9 @@ extension LogCore {
         do {
             there = try host.disk.status(segment.name.path(in: directory))
         } catch { throw .unreadable(error) }
-        guard there == nil || there?.inode == segment.inode else { throw .takenOver(directory) }
+        guard there == nil || there?.identity == segment.identity else {
+            throw .takenOver(directory)
+        }
     }
 
     private func oldestDroppable(below id: UInt64) throws(LogError) -> Segment? {

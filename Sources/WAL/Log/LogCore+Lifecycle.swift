@@ -100,7 +100,7 @@ extension LogCore {
                 try host.disk.open(path, .readWrite)
             }
             let now = try file.status()
-            guard now.inode == parked.inode, now.size == parked.size,
+            guard now.identity == parked.identity, now.size == parked.size,
                 now.modified == parked.modified
             else {
                 throw DiskError(operation: .open, path: path, errno: .staleNFSFileHandle)

@@ -210,7 +210,7 @@ struct Opening {
         try rewrite(file, from: found.unprovenFrom, to: summary.end, base: base)
         if !Mutant.recoveryNotSynced.isOn { try Force.file(file, .everything) }
         let segment = Segment(
-            name: .active, firstID: firstID, base: base, inode: try file.status().inode)
+            name: .active, firstID: firstID, base: base, identity: try file.status().identity)
         return OpenedActive(
             file: file, segment: segment, end: summary.end, size: size,
             endsInMark: summary.endsInMark, tail: tail,
@@ -251,7 +251,7 @@ struct Opening {
         // power cut then took that but left the name of the file made now, it would have neither.
         if !Mutant.renameNotSynced.isOn { try Force.names(in: directory, of: disk) }
         let tail: RecoveryReport.Tail = exists ? .unfinishedSegment : .clean
-        let made: (file: any DiskFile, inode: UInt64)
+        let made: (file: any DiskFile, identity: FileIdentity)
         do {
             made = try host.withDescriptors(for: nil) { () throws(DiskError) in
                 try SegmentMaker.make(
@@ -271,7 +271,7 @@ struct Opening {
         return OpenedActive(
             file: made.file,
             segment: Segment(
-                name: .active, firstID: found.nextID, base: position, inode: made.inode),
+                name: .active, firstID: found.nextID, base: position, identity: made.identity),
             end: end, size: end, endsInMark: true, tail: tail, rewritten: 0, madeAt: timestamp)
     }
 
@@ -291,7 +291,7 @@ struct Opening {
                 throw DiskError(operation: .status, path: path, errno: .noSuchFileOrDirectory)
             }
             let segment = Segment(
-                name: summary.name, firstID: first, base: base, inode: status.inode)
+                name: summary.name, firstID: first, base: base, identity: status.identity)
             let index = builder.indexes[summary.name] ?? SparseIndex()
             view.append(ReadableSegment(segment: segment, end: summary.end, index: index))
         }

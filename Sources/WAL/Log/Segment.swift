@@ -9,13 +9,13 @@ struct ReadableSegment {
     var index = SparseIndex()
 }
 
-/// A segment as readers see it. The file behind it keeps its inode for life but changes its name
-/// when it is sealed.
+/// A segment as readers see it. The file behind it keeps its identity for life but changes its
+/// name when it is sealed.
 final class Segment: Sendable {
     let firstID: UInt64
     /// Position of offset 0.
     let base: UInt64
-    let inode: UInt64
+    let identity: FileIdentity
 
     private struct Access {
         var name: SegmentName
@@ -26,10 +26,10 @@ final class Segment: Sendable {
     }
     private let access: Monitor<Access>
 
-    init(name: SegmentName, firstID: UInt64, base: UInt64, inode: UInt64) {
+    init(name: SegmentName, firstID: UInt64, base: UInt64, identity: FileIdentity) {
         self.firstID = firstID
         self.base = base
-        self.inode = inode
+        self.identity = identity
         access = Monitor(Access(name: name, file: nil))
     }
 
@@ -68,7 +68,7 @@ final class Segment: Sendable {
     ) throws(DiskError) -> (any DiskFile)? {
         do {
             let file = try disk.open(name.path(in: directory), .read)
-            guard try file.status().inode == inode else {
+            guard try file.status().identity == identity else {
                 file.close()
                 return nil
             }

@@ -5,7 +5,7 @@ internal import SystemPackage
 enum SegmentMaker {
     static func make(
         in directory: FilePath, of disk: any Disk, id: UInt64, position: UInt64, timestamp: UInt64
-    ) throws(DiskError) -> (file: any DiskFile, inode: UInt64) {
+    ) throws(DiskError) -> (file: any DiskFile, identity: FileIdentity) {
         let path = SegmentName.active.path(in: directory)
         let file = try disk.open(path, .create)
         // What is there was left when a segment was being made: at most 38 bytes, and no message.
@@ -18,6 +18,6 @@ enum SegmentMaker {
         try file.writeAll(mark.bytes, at: 0)
         if !Mutant.segmentBeforeMark.isOn { try Force.file(file, .everything) }
         try Force.names(in: directory, of: disk)
-        return (file, try file.status().inode)
+        return (file, try file.status().identity)
     }
 }

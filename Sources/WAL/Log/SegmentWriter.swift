@@ -183,7 +183,7 @@ struct SegmentWriter: Sendable {
     /// written to it then is gone when it is closed, or stands where nobody looks for it. One
     /// stat(2) of the whole path tells of all directories on the way, too.
     func isInPlace() throws(DiskError) -> Bool {
-        try disk.status(segment.name.path(in: directory))?.inode == segment.inode
+        try disk.status(segment.name.path(in: directory))?.identity == segment.identity
     }
 
     /// Looks for its place before a commit if none has for so long: each time it would cost a busy
@@ -271,7 +271,7 @@ struct SegmentWriter: Sendable {
 
     private mutating func makeSegment(id: UInt64, timestamp: UInt64) throws(Failure) {
         let base = segment.base &+ durableEnd
-        let made: (file: any DiskFile, inode: UInt64)
+        let made: (file: any DiskFile, identity: FileIdentity)
         do {
             made = try SegmentMaker.make(
                 in: directory, of: disk, id: id, position: base, timestamp: timestamp)
@@ -285,7 +285,7 @@ struct SegmentWriter: Sendable {
             throw .notWritten(error)
         }
         file = made.file
-        segment = Segment(name: .active, firstID: id, base: base, inode: made.inode)
+        segment = Segment(name: .active, firstID: id, base: base, identity: made.identity)
         segment.keepFile(true)
         needsSegment = false
         durableEnd = UInt64(FrameLayout.smallestFrame)
