@@ -47,7 +47,7 @@ package enum ReportJSON {
         write(topic.nextID, &writer)
         writer.name("durable_below")
         write(topic.durableBelow, &writer)
-        if let error = topic.errorText {
+        if let error = topic.errorText ?? topic.interruption {
             writer.name("error")
             writer.string(error)
         }

@@ -20,6 +20,9 @@ package enum ReportText {
             if quiet, topic.exitBits.isEmpty { continue }
             try line(head(topic))
             guard topic.errorText == nil else { continue }
+            if let interruption = topic.interruption {
+                try line("  not all was repaired: \(interruption)")
+            }
             for finding in topic.findings {
                 for text in lines(finding, topic.dialect) { try line(text) }
             }
@@ -80,6 +83,8 @@ package enum ReportText {
         if bad == 0, untold == 0 { return "\(all), \(report.verdict.rawValue)" }
         var parts = [all]
         if bad > 0 { parts.append("\(bad) with findings worse than a remark") }
+        let halfway = report.topics.count { $0.interruption != nil }
+        if halfway > 0 { parts.append("\(halfway) of which repaired in part only") }
         if untold > 0 { parts.append("\(untold) of which nothing was decided") }
         return parts.joined(separator: ", ") + "; worst verdict \(report.verdict.rawValue)"
     }

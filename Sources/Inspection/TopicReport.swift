@@ -20,6 +20,9 @@ package struct TopicReport: Sendable {
     package var error: DiskError?
     /// What the failure means, where more can be said than which call it was.
     package var problem: String?
+    /// What stopped a repair halfway. Verdict and findings are what was found before it, as with a
+    /// repair that was done; some of that is corrected now, and some is not.
+    package var interruption: String?
     /// The work was cancelled before it came to this topic.
     package private(set) var isCancelled = false
 
@@ -45,6 +48,7 @@ package struct TopicReport: Sendable {
         if isCancelled { return .cancelled }
         if error != nil { return .operational }
         var bits: ExitBits = []
+        if interruption != nil { bits = [.corrected, .uncorrected, .operational] }
         if findings.contains(where: { $0.severity > .remark }) { bits.insert(.uncorrected) }
         if givesUpMessages || findings.contains(where: { $0.losesDurable(below: durableBelow) }) {
             bits.insert(.messagesLost)

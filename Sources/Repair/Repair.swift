@@ -201,9 +201,14 @@ package struct Repair {
             outcome.bits.formUnion(bits)
         } catch {
             var report = plan.report
-            report.verdict = .error
-            report.error = error.asDiskError
-            report.problem = error.description
+            if case .partly(let actions, _) = error {
+                outcome.report.actions += actions
+                report.interruption = error.description
+            } else {
+                report.verdict = .error
+                report.error = error.asDiskError
+                report.problem = error.description
+            }
             fail(report, error, &outcome)
         }
     }

@@ -32,11 +32,7 @@ package struct Undo {
                 left.filter { !isTemporary($0) } + left.filter { isTemporary($0) }
             for entry in order { actions.append(try putBack(entry)) }
             return try actions + removeLeftOvers(manifest)
-        } catch let error as RepairError {
-            throw error
-        } catch let error as DiskError {
-            throw .io(error)
-        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+        } catch { throw RepairError(error) }
     }
 
     private func path(_ entry: Manifest.Entry) -> FilePath { root.pushing(FilePath(entry.file)) }

@@ -46,8 +46,8 @@ struct FsckCommand: ParsableCommand {
 
             The exit code is a sum, as that of fsck(8): 0 clean or only remarks, 1 something was \
             corrected, 4 something is left uncorrected (expected after a crash, newer, or damage), \
-            8 operational error (a report that could not be printed, too), 16 usage, 32 cancelled, 64 messages that were known durable are \
-            lost.
+            8 operational error (a report that could not be printed, too; 13 may be a repair that one \
+            has stopped halfway), 16 usage, 32 cancelled, 64 messages that were known durable are lost.
             """,
         version: ToolVersion.current)
 

@@ -10,9 +10,10 @@ import WALTestSupport
 @testable import Repair
 @testable import WAL
 
-/// A repair and an undo that are killed, or lose power, before every call and within every write.
+/// A repair and an undo that are killed, or lose power, before every call and within every write,
+/// and a repair of which every call fails.
 @Suite struct RepairCrashTests {
-    private static let topic: FilePath = "/data/topics/t"
+    static let topic: FilePath = "/data/topics/t"
     // A debug build is some twenty times slower: it plays every kill and a part of the power cuts.
     #if DEBUG
         private static let outcomes = isLongRun ? 64 : 2
@@ -23,7 +24,7 @@ import WALTestSupport
     #endif
 
     /// A disk on which all of this is durable.
-    private func state(_ files: [(name: String, bytes: [UInt8])]) throws -> SimulatedState {
+    func state(_ files: [(name: String, bytes: [UInt8])]) throws -> SimulatedState {
         let disk = SimulatedDisk()
         for path in ["/data", "/data/topics", "/data/topics/t"] {
             try disk.makeDirectory(FilePath(path))
@@ -39,7 +40,7 @@ import WALTestSupport
         return disk.state
     }
 
-    private func files(_ state: SimulatedState, in path: FilePath) -> [String: [UInt8]] {
+    func files(_ state: SimulatedState, in path: FilePath) -> [String: [UInt8]] {
         guard let inode = state.resolve(path), let directory = state.directory(inode) else {
             return [:]
         }
@@ -62,7 +63,7 @@ import WALTestSupport
         return found
     }
 
-    private func repair(_ disk: SimulatedDisk) throws -> Repair.Outcome {
+    func repair(_ disk: SimulatedDisk) throws -> Repair.Outcome {
         let storage = Storage(disk)
         let target = try Target.resolve("/data", on: storage)
         return Repair(target, mode: .all, on: storage, now: RepairBench.now).run()
@@ -175,7 +176,7 @@ import WALTestSupport
 
     // MARK: Images
 
-    private func segment(_ count: Int, bytes: Int = 150) -> SegmentBuilder {
+    func segment(_ count: Int, bytes: Int = 150) -> SegmentBuilder {
         var segment = SegmentBuilder()
         for number in 0..<count {
             segment.add(TestMessage([UInt8](repeating: UInt8(number + 65), count: bytes)))
@@ -184,12 +185,14 @@ import WALTestSupport
         return segment
     }
 
-    @Test func aTornTailWithAStaleTemporaryFile() throws {
+    func tornWithAStaleFile() -> [(name: String, bytes: [UInt8])] {
         var segment = segment(3)
         segment.add(garbage: [1, 2, 3, 4, 5])
-        try explore(
-            "torn tail",
-            LogImage(segment).files + [("segment.log.tmp", Array("half".utf8))])
+        return LogImage(segment).files + [("segment.log.tmp", Array("half".utf8))]
+    }
+
+    @Test func aTornTailWithAStaleTemporaryFile() throws {
+        try explore("torn tail", tornWithAStaleFile())
     }
 
     @Test func aDamagedMessageAndDamagedOffsets() throws {
@@ -200,7 +203,7 @@ import WALTestSupport
             LogImage(segment).files + [(DataLayout.offsetsName, Array("rot\n".utf8))])
     }
 
-    @Test func damageInEverySegmentAndOneThatIsGone() throws {
+    func damagedEverywhere() -> [(name: String, bytes: [UInt8])] {
         var first = segment(3)
         var second = first.next()
         for number in 0..<3 { second.add(TestMessage("second \(number)")) }
@@ -212,25 +215,29 @@ import WALTestSupport
         first.bytes[first.frames[2].range.upperBound - 1] ^= 1
         third.bytes.removeLast(20)
         fourth.bytes[fourth.frames[1].range.upperBound - 1] ^= 1
-        try explore(
-            "several segments",
-            [
-                (first.name, first.bytes), (third.name, third.bytes),
-                (SegmentName.activeName, fourth.bytes),
-            ])
+        return [
+            (first.name, first.bytes), (third.name, third.bytes),
+            (SegmentName.activeName, fourth.bytes),
+        ]
+    }
+
+    @Test func damageInEverySegmentAndOneThatIsGone() throws {
+        try explore("several segments", damagedEverywhere())
+    }
+
+    func sameIDs() -> [(name: String, bytes: [UInt8])] {
+        let first = segment(4)
+        return [
+            (first.name, first.bytes), (SegmentName.activeName, first.bytes),
+            (DataLayout.offsetsName, RepairBench.offsets(7)),
+        ]
     }
 
     @Test func twoSegmentsWithTheSameIDsAndAnAcknowledgementBeyondThem() throws {
-        let first = segment(4)
-        try explore(
-            "same ids",
-            [
-                (first.name, first.bytes), (SegmentName.activeName, first.bytes),
-                (DataLayout.offsetsName, RepairBench.offsets(7)),
-            ])
+        try explore("same ids", sameIDs())
     }
 
-    private func threeSegments() -> (SegmentBuilder, SegmentBuilder, SegmentBuilder) {
+    func threeSegments() -> (SegmentBuilder, SegmentBuilder, SegmentBuilder) {
         let first = segment(3)
         var second = first.next()
         for number in 0..<3 { second.add(TestMessage("second \(number)")) }

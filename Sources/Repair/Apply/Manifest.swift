@@ -75,11 +75,7 @@ struct Manifest: Sendable {
                 throw RepairError.noManifest(directory, "\(fileName) has \(size) bytes")
             }
             _ = try file.readFully(at: 0, count: Int(size), into: &bytes)
-        } catch let error as RepairError {
-            throw error
-        } catch let error as DiskError {
-            throw .io(error)
-        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+        } catch { throw RepairError(error) }
         do {
             return try parse(bytes.bytes)
         } catch {

@@ -1,10 +1,13 @@
+package import Inspection
 package import SystemPackage
 package import WAL
 
-/// Why a repair or an undo did nothing.
+/// Why a repair or an undo did nothing, or not all.
 package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A system call failed.
     case io(DiskError)
+    /// A system call failed when some files had been changed already, and how.
+    case partly([ReportAction], DiskError)
     /// Somebody has the log open.
     case inUse(FilePath, LockHolder?)
     /// A file is not what it was when the repair was planned.
@@ -26,9 +29,21 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A directory to undo from is none.
     case noManifest(FilePath, String)
 
+    /// One of the two kinds of error that the calls of a repair throw.
+    init(_ error: any Error) {
+        switch error {
+        case let error as RepairError: self = error
+        case let error as DiskError: self = .io(error)
+        default: preconditionFailure("only typed errors are thrown here: \(error)")
+        }
+    }
+
     package var description: String {
         switch self {
         case .io(let error): "\(error)"
+        case .partly(_, let error):
+            "\(error); by then a part of the repair was done, which the report lists: run it again "
+                + "to have the rest done"
         case .inUse(let path, .process(let id)?): LockHolder.complaint(path, id)
         case .inUse(let path, _): LockHolder.complaint(path, nil)
         case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
@@ -59,7 +74,7 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     /// As a system call that failed, for a report.
     package var asDiskError: DiskError {
         switch self {
-        case .io(let error): error
+        case .io(let error), .partly(_, let error): error
         case .inUse(let path, _):
             DiskError(operation: .lock, path: path, errno: .wouldBlock)
         case .changed(let path), .changedSince(let path), .keptChanged(let path):

@@ -15,16 +15,17 @@ struct TopicApply {
 
     private var directory: FilePath { planning.target.directory }
 
-    /// What was made so far and is not yet under its name.
+    /// How far it has come.
     private struct Work {
         var temporaries: [String] = []
         /// Stale files that had the name of one of ours, by where they are kept.
         var displaced: [(name: String, kept: FilePath)] = []
-        var hasRenamed = false
+        /// Names of the changes that whoever looks finds made, durable or not.
+        var done: Set<String> = []
     }
 
-    /// Does it, and tells what was done. When it throws before the first file was renamed, every
-    /// file is what it was.
+    /// Does it, and tells what was done. When it throws, every file is what it was, but for
+    /// `RepairError.partly`, which tells what was done until then.
     func run() throws(RepairError) -> [ReportAction] {
         do {
             try checkFiles()
@@ -42,23 +43,25 @@ struct TopicApply {
                         new: prints[change.name])
                 })
             var work = Work()
+            var failure: RepairError?
             do {
                 try write(&work, prints, kept)
                 try checkResult(work)
                 try checkUnchanged(without: work)
                 try putInPlace(&work)
             } catch {
-                withdraw(work)
-                throw error
+                failure = RepairError(error)
+                withdraw(&work)
             }
-            return plan.changes.filter { !$0.isTransient }.map {
+            if !work.done.isEmpty { lostAndFound.isNeeded = true }
+            let actions = plan.changes.filter { work.done.contains($0.name) }.map {
                 action($0, kept[$0.name]?.kept)
             }
-        } catch let error as RepairError {
-            throw error
-        } catch let error as DiskError {
-            throw .io(error)
-        } catch { preconditionFailure("only typed errors are thrown above: \(error)") }
+            if let failure {
+                throw actions.isEmpty ? failure : .partly(actions, failure.asDiskError)
+            }
+            return actions
+        } catch { throw RepairError(error) }
     }
 
     private func action(_ change: FileChange, _ kept: String?) -> ReportAction {
@@ -186,38 +189,51 @@ struct TopicApply {
     private func putInPlace(_ work: inout Work) throws(DiskError) {
         for change in plan.changes {
             let path = directory.appending(change.name)
-            work.hasRenamed = true
-            lostAndFound.isNeeded = true
             if change.content != nil {
                 let temporary = directory.appending(TopicApply.temporary(change.name))
                 try disk.rename(temporary, to: path)
             } else if try disk.status(path) != nil {
                 try disk.remove(path)
             }
+            work.done.insert(change.name)
             // Each change is durable before the next: a later one may take away what would prove
             // an earlier one.
             try Force.names(in: directory, of: disk)
         }
         for change in plan.changes where change.isTransient {
             try disk.remove(directory.appending(change.name))
+            work.done.remove(change.name)
             try Force.names(in: directory, of: disk)
         }
     }
 
-    /// Takes back what was written so far, if no file has a new name yet.
-    private func withdraw(_ work: Work) {
+    /// Takes back what was made for changes that did not come about. Those that did stay: the next
+    /// run goes on from them, and what they replaced is set aside. What cannot be taken back counts
+    /// as done.
+    private func withdraw(_ work: inout Work) {
         for name in work.temporaries { try? disk.remove(directory.appending(name)) }
+        // A second name is in nobody's way, but once another file has been replaced it may be the
+        // only one that its bytes have.
+        if work.done.isSubset(of: plan.changes.lazy.filter(\.isTransient).map(\.name)) {
+            work.done = work.done.filter { name in
+                (try? disk.remove(directory.appending(name))) == nil
+            }
+        }
+        // The plan takes each of these away, and to undo the rest needs their names.
         for (name, kept) in work.displaced {
-            let path = directory.appending(name)
-            guard let missing = try? disk.status(path) == nil, missing else { continue }
-            do {
-                try disk.link(kept, to: path)
-            } catch {
-                guard let source = try? disk.open(kept, .read) else { continue }
-                _ = try? FileCopy.copy(source, to: path, on: disk)
-                source.close()
+            if !work.done.isEmpty || !putBack(kept, to: directory.appending(name)) {
+                work.done.insert(name)
             }
         }
         try? Force.names(in: directory, of: disk)
+    }
+
+    /// Whether a stale file has its name again.
+    private func putBack(_ kept: FilePath, to path: FilePath) -> Bool {
+        if (try? disk.link(kept, to: path)) != nil { return true }
+        guard let source = try? disk.open(kept, .read) else { return false }
+        defer { source.close() }
+        // Where something of ours is left in its place this fails as well.
+        return (try? FileCopy.copy(source, to: path, on: disk)) != nil
     }
 }

@@ -75,6 +75,12 @@ package enum ReportHTML {
             }
         } else {
             done(report.actions, kept, &page)
+            if report.topics.contains(where: { $0.interruption != nil }) {
+                page.element(
+                    "p", "",
+                    "Something stopped the repair before all of it was done. Mend that, and run the "
+                        + "same command again.")
+            }
         }
         page.raw("</section>")
     }
@@ -202,6 +208,9 @@ package enum ReportHTML {
         badge(topic.verdict.rawValue, tone(topic.verdict), &page)
         page.raw("</h2>")
         if let error = topic.errorText { page.element("p", "", error) }
+        if let interruption = topic.interruption {
+            page.element("p", "", "Not all was repaired: \(interruption).")
+        }
         page.element("p", "note", facts(topic))
         let places = Dictionary(grouping: topic.findings, by: \.segment)
         for segment in topic.segments { map(segment, places[segment.name] ?? [], &page) }
