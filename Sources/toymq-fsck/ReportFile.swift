@@ -37,8 +37,12 @@ struct ReportFile {
         if let status = try disk.status(path), files.contains(status.identity) { return true }
         // Both the name itself and what it leads to.
         let parent = path.parentDirectory
-        for place in [(parent.resolvingLinks ?? parent), path.resolvingLinks].compactMap(\.self) {
+        var name = ReportFile.withoutLinks(parent)
+        if let last = path.lastComponent { name.append(last) }
+        let root = try identity(root(of: target))
+        for place in [name, ReportFile.withoutLinks(path)] {
             if try isWithin(directories, place) { return true }
+            if try isWithinLostAndFound(of: root, place) { return true }
         }
         guard let data = data(of: target), let name = path.lastComponent?.string,
             [DataLayout.lockName, DataLayout.topicsName, DataLayout.lostAndFoundName]
@@ -62,6 +66,46 @@ struct ReportFile {
             place.removeLastComponent()
         }
         return false
+    }
+
+    /// Whether a path without links is, or is below, `lost+found` in `root`. By name: a repair makes
+    /// that directory where there is none, and the page is written behind it.
+    private func isWithinLostAndFound(
+        of root: Identity?, _ path: FilePath
+    ) throws(DiskError) -> Bool {
+        var place = path
+        while let last = place.lastComponent {
+            if last.string == DataLayout.lostAndFoundName, let root,
+                try identity(place.parentDirectory) == root
+            {
+                return true
+            }
+            place.removeLastComponent()
+        }
+        return false
+    }
+
+    /// A path without links as far as there is anything; what is not there stays as it was named,
+    /// behind a link that leads nowhere yet too.
+    private static func withoutLinks(_ path: FilePath, links: Int = 40) -> FilePath {
+        if let there = path.resolvingLinks { return there }
+        guard let last = path.lastComponent, last.kind == .regular, links > 0 else { return path }
+        let parent = withoutLinks(path.parentDirectory, links: links - 1)
+        let here = parent.appending(last)
+        guard let end = end(of: here) else { return here }
+        return withoutLinks(parent.pushing(end), links: links - 1)
+    }
+
+    /// What a link says; nil if it is none. readlink(2)
+    private static func end(of link: FilePath) -> FilePath? {
+        var name = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = link.withPlatformString { readlink($0, &name, Int(PATH_MAX)) }
+        return count > 0 ? FilePath(platformString: name) : nil
+    }
+
+    /// Where a repair makes `lost+found`.
+    private func root(of target: Target) -> FilePath {
+        data(of: target) ?? target.path.parentDirectory
     }
 
     /// The data directory; nil for a log that is in none.

@@ -63,6 +63,41 @@ import Testing
         #expect(try picture() == before)
     }
 
+    @Test func lostAndFoundIsOfTheDataBeforeARepairHasMadeIt() throws {
+        try FileManager.default.removeItem(at: data.appendingPathComponent("lost+found"))
+        var torn = try Data(contentsOf: segment)
+        torn.removeLast()
+        try torn.write(to: segment)
+        let link = folder.url.appendingPathComponent("ahead")
+        try FileManager.default.createSymbolicLink(
+            atPath: link.path, withDestinationPath: "data/lost+found")
+        let alone = folder.url.appendingPathComponent("copy.log")
+        try torn.write(to: alone)
+        let before = try picture()
+        var cases: [(target: String, path: String)] = [
+            (alone.path, folder.path + "/lost+found/page.html"),
+            (alone.path, folder.path + "/lost+found"),
+        ]
+        for target in [".", "topics/t", "topics/t/segment.log"] {
+            for path in [
+                "lost+found/page.html", "./topics/../lost+found/page.html", "lost+found",
+                data.path + "/lost+found/page.html", link.path + "/page.html",
+            ] {
+                cases.append((target, path))
+            }
+        }
+        for (target, path) in cases {
+            let process = try run([target, "--repair", "--report", path])
+            #expect(process.exit() == 16, "\(path) of \(target)")
+            #expect(process.output == "" && process.error.contains("--report"), "\(path)")
+        }
+        #expect(try picture() == before)
+        // Of the same name elsewhere it is a directory like any other.
+        let other = folder.url.appendingPathComponent("other/lost+found")
+        try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+        #expect(try run([".", "--repair", "--report", other.path + "/page.html"]).exit() == 1)
+    }
+
     @Test func elsewhereItIsWrittenAndNothingBesideItIsTouched() throws {
         let page = folder.url.appendingPathComponent("page.html")
         let mine = Data("mine".utf8)
