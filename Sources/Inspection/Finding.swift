@@ -60,28 +60,6 @@ package enum FindingKind: String, CaseIterable, Sendable {
     /// Whether it is a remark about a single frame, which is there.
     package var isAboutOneFrame: Bool { self == .lost || self == .clockBack }
 
-    /// What to do about it in a log of this dialect, for people.
-    package func advice(for dialect: LogDialect) -> String? {
-        switch self {
-        case .tornTail where dialect == .go:
-            "toymqctl import takes over what is whole; the end itself is the Go program's to cut"
-        case .offsetsDamaged where dialect == .go:
-            "toymqctl import takes over the messages; consumers start over"
-        case _ where dialect == .go && severity == .damage:
-            "copy the directory before anything else; toymq-dump prints what is left, "
-                + "toymqctl import takes over what is whole"
-        case .zeroTail, .keptTail, .emptySegment, .clockBack, .lost: nil
-        case .foreignFile: "nothing here uses it; move it away if it is not yours"
-        case .tornTail, .staleTemp: "opening the log deals with it, and so does toymq-fsck --preen"
-        case .unknownField: "use the version that wrote it"
-        case .offsetsDamaged:
-            "toymq-fsck --repair sets it aside; without this file consumers start over"
-        case .badLength, .badCRC, .badInner, .zeroHole, .badID, .badPosition, .segmentMissing,
-            .segmentOverlap, .ackedBeyondEnd:
-            "copy the directory before anything else; toymq-dump prints what is left, "
-                + "toymq-fsck --repair saves it"
-        }
-    }
 }
 
 extension LogFinding.Kind {

@@ -24,7 +24,7 @@ package enum ReportText {
                 try line("  not all was repaired: \(interruption)")
             }
             for finding in topic.findings {
-                for text in lines(finding, topic.dialect) { try line(text) }
+                for text in lines(finding, topic) { try line(text) }
             }
         }
         for finding in report.findings where !quiet { try line("remark: \(finding.detail)") }
@@ -50,7 +50,7 @@ package enum ReportText {
         return head
     }
 
-    private static func lines(_ finding: Finding, _ dialect: LogDialect) -> [String] {
+    private static func lines(_ finding: Finding, _ topic: TopicReport) -> [String] {
         var line = "  \(finding.severity.rawValue): \(finding.kind.rawValue)"
         line += " in \(finding.segment) at offset \(finding.offset)"
         if finding.length > 0 { line += ", \(count(finding.length, "byte"))" }
@@ -63,7 +63,7 @@ package enum ReportText {
         }
         if finding.severity > .remark {
             if !finding.evidence.isEmpty { lines.append("    why: \(finding.evidence)") }
-            if let advice = finding.kind.advice(for: dialect) {
+            if let advice = finding.advice(in: topic) {
                 lines.append("    next: \(advice)")
             }
         }

@@ -4,6 +4,11 @@ package import WAL
 package struct TopicReport: Sendable {
     package var topic: String
     package var verdict = Verdict.clean
+    /// The verdict on the whole log where only one file of it was asked for; nil where the verdict
+    /// is that.
+    package var logVerdict: Verdict?
+    /// Whether a program that opens the log would read this: not a file alone under some name.
+    package var isOfALog = true
     /// Who wrote it. Logs of the Go program are checked and never repaired.
     package var dialect = LogDialect.native
     /// A process has it open: it was checked up to what is known durable.
@@ -37,6 +42,12 @@ package struct TopicReport: Sendable {
         return report
     }
 
+    /// Opening the log would refuse it and leave every file as it is.
+    package var isRefused: Bool { (logVerdict ?? verdict) >= .damaged }
+
+    /// A later version wrote to the log: no file of it is changed.
+    package var isNewer: Bool { (logVerdict ?? verdict) == .newer }
+
     /// Why nothing was decided; nil if something was.
     package var errorText: String? {
         isCancelled
@@ -49,7 +60,10 @@ package struct TopicReport: Sendable {
         if error != nil { return .operational }
         var bits: ExitBits = []
         if interruption != nil { bits = [.corrected, .uncorrected, .operational] }
-        if findings.contains(where: { $0.severity > .remark }) { bits.insert(.uncorrected) }
+        // A verdict is never better in the exit code than in words.
+        if verdict > .zeroTail || findings.contains(where: { $0.severity > .remark }) {
+            bits.insert(.uncorrected)
+        }
         if givesUpMessages || findings.contains(where: { $0.losesDurable(below: durableBelow) }) {
             bits.insert(.messagesLost)
         }

@@ -95,25 +95,42 @@ package struct TopicSurvey {
         collector.listing = listing
         var examiner = LogExaminer(
             disk: disk, directory: target.directory, knownDurable: acknowledged,
-            isLive: report.isLive, visitor: collector, keeping: keeping)
+            isLive: report.isLive, visitor: collector, keeping: keeping,
+            asked: target.onlyFile.flatMap { SegmentName($0) })
         let found = try examiner.examine(listing)
         fill(&report, found)
         report.findings = found.findings.map { Finding($0) }
+        report.logVerdict = max(found.verdict, damage == nil ? .clean : .damaged)
+        if let only = target.onlyFile { try restrict(&report, to: only, found) }
+        // It speaks of every file's messages, so it is damage of whichever is asked about.
         if let damage, report.verdict != .newer {
             report.verdict = max(report.verdict, .damaged)
             report.findings.append(damage)
             collector.show(damage)
         }
+        guard target.onlyFile == nil else { return report }
         for finding in companions(listing) {
             report.findings.append(finding)
             collector.show(finding)
         }
-        if let only = target.onlyFile {
-            report.findings.removeAll { $0.segment != only }
-            report.segments.removeAll { $0.name != only }
-            report.verdict = found.segments.first { $0.name.fileName == only }?.verdict ?? .clean
-        }
         return report
+    }
+
+    /// Leaves what is about one file. Its verdict may be worse than what was found in it: where it
+    /// does not join up with the segment before, that is reported there.
+    private func restrict(
+        _ report: inout TopicReport, to only: String, _ found: Examination
+    ) throws(DiskError) {
+        guard let segment = found.segments.first(where: { $0.name.fileName == only }) else {
+            // Sealed or dropped since the path was looked at.
+            throw DiskError(
+                operation: .open, path: target.directory.appending(only),
+                errno: .noSuchFileOrDirectory)
+        }
+        report.findings.removeAll { $0.segment != only }
+        report.segments.removeAll { $0.name != only }
+        let hasDamage = report.findings.contains { $0.severity == .damage }
+        report.verdict = max(segment.verdict, hasDamage ? .damaged : .clean)
     }
 
     private func fill(_ report: inout TopicReport, _ found: Examination, fileName: String? = nil) {
@@ -207,6 +224,7 @@ package struct TopicSurvey {
         let collector = Collector(visitor, onlyFile: nil)
         collector.alias = file
         report.isLive = isLive
+        report.isOfALog = file == SegmentName.activeName
         var examiner = LogExaminer(
             disk: alone, directory: target.directory, knownDurable: nil, isLive: report.isLive,
             visitor: collector, keeping: keeping)
@@ -245,10 +263,13 @@ package struct TopicSurvey {
             visitor.frame(frame, bytes: bytes, file: fileName, at: offset)
         }
 
-        func finding(_ finding: LogFinding) { show(Finding(finding, fileName: alias)) }
+        func finding(_ finding: LogFinding) {
+            guard onlyFile == nil || onlyFile == finding.segment else { return }
+            show(Finding(finding, fileName: alias))
+        }
 
         func show(_ finding: Finding) {
-            guard let visitor, onlyFile == nil || onlyFile == finding.segment else { return }
+            guard let visitor else { return }
             hasShown = true
             visitor.finding(finding)
         }

@@ -157,10 +157,12 @@ package struct Repair {
                 defer { lock.release() }
                 let planning = TopicPlanning(topic, on: storage, now: now)
                 let report = planning.check(holdsLock: true)
-                if report.error != nil
-                    || report.findings.contains(where: { $0.severity > .expected })
-                {
-                    isSafe = false
+                if report.error != nil || Repair.isWorse(report) { isSafe = false }
+                // What was found in the one file that was named does not say why it is not mended.
+                if report.verdict < .damaged, report.isRefused, !report.exitBits.isEmpty {
+                    let directory = topic.directory
+                    seen.problems.append(
+                        (topic.name, report.isNewer ? .newer(directory) : .refused(directory)))
                 }
                 seen.report.topics.append(report)
                 seen.bits.formUnion(report.exitBits)
@@ -173,6 +175,12 @@ package struct Repair {
         return isSafe
     }
 
+    /// Whether anything is worse than what opening deals with: in what was asked about, or in the
+    /// log that it is of.
+    private static func isWorse(_ report: TopicReport) -> Bool {
+        report.isRefused || report.findings.contains { $0.severity > .expected }
+    }
+
     private func repair(
         _ topic: TopicTarget, _ place: LostAndFound, _ dataGuard: DataGuard,
         _ outcome: inout Outcome
@@ -183,7 +191,7 @@ package struct Repair {
             defer { lock.release() }
             let planning = TopicPlanning(topic, on: storage, now: now)
             plan = planning.plan()
-            if mode == .preen, plan.report.findings.contains(where: { $0.severity > .expected }) {
+            if mode == .preen, Repair.isWorse(plan.report) {
                 throw .changed(topic.directory)
             }
             var bits = plan.report.exitBits

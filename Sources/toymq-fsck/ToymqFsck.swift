@@ -58,7 +58,7 @@ struct FsckCommand: ParsableCommand {
         name: .shortAndLong,
         help: """
             Repair only what opening the log would deal with by itself: torn tails, left-over \
-            temporary files. Writes nothing if anything worse is found.
+            temporary files. Writes nothing if anything worse is found, or if opening would refuse.
             """)
     var preen = false
 

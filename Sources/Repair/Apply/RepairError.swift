@@ -24,6 +24,10 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case notAsPlanned(FilePath, String)
     /// A segment's bytes belong under another name, and only this one file is to be repaired.
     case misnamed(FilePath)
+    /// A later version wrote to the log; only one of its other files is to be repaired.
+    case newer(FilePath)
+    /// Opening the log would refuse it for what is in another file than the one to be preened.
+    case refused(FilePath)
     /// No plan was found under which the log is sound.
     case noPlan(FilePath)
     /// A directory to undo from is none.
@@ -64,6 +68,12 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         case .misnamed(let path):
             "\(path) holds another segment than its name says, so other names have to change as "
                 + "well; repair the topic, \(path.removingLastComponent())"
+        case .newer(let path):
+            "another file of \(path) has a frame of a later version: no file of it is changed; use "
+                + "that version"
+        case .refused(let path):
+            "something in \(path) is damaged, so opening it would cut nothing, and nothing was "
+                + "preened; look with: toymq-fsck \(path)"
         case .noPlan(let path):
             "\(path): no repair was found that leaves a sound log; toymq-dump prints what is left"
         case .noManifest(let path, let reason):
@@ -83,7 +93,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
             DiskError(operation: .rename, path: path, errno: .invalidArgument)
         case .nameTaken(let path):
             DiskError(operation: .open, path: path, errno: .fileExists)
-        case .notAsPlanned(let path, _), .misnamed(let path), .noPlan(let path):
+        case .notAsPlanned(let path, _), .misnamed(let path), .noPlan(let path),
+            .newer(let path), .refused(let path):
             DiskError(operation: .write, path: path, errno: .ioError)
         case .noManifest(let path, _):
             DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)

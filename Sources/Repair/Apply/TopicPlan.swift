@@ -53,6 +53,10 @@ struct TopicPlanning {
             guard plan.report.error == nil, plan.report.verdict < .newer,
                 plan.report.findings.contains(where: { $0.severity > .remark })
             else { return plan }
+            guard !plan.report.isNewer else {
+                plan.problem = .newer(target.directory)
+                return plan
+            }
             try planFiles(&plan)
         } catch {
             plan.report.error = error
@@ -66,7 +70,7 @@ struct TopicPlanning {
     /// beside it. Those are there, so none of them is lost yet. A log in use is not repaired.
     func check(holdsLock: Bool) -> TopicReport {
         let report = TopicSurvey(target, on: storage, holdsLock: holdsLock).run()
-        guard report.verdict == .damaged, !report.isLive else { return report }
+        guard report.verdict == .damaged, !report.isNewer, !report.isLive else { return report }
         var plan = TopicPlan(report: report)
         do throws(DiskError) {
             try planFiles(&plan)
@@ -131,8 +135,10 @@ struct TopicPlanning {
         if let only = target.onlyFile { restrict(&plan, to: only, start) }
     }
 
-    /// Leaves out what is done to other files. Where the file's own bytes get another name, or
-    /// another file's bytes its name, one is nothing without the other.
+    /// Leaves out what is done to other segments. A damaged offsets.json is reported with each of
+    /// them and goes with it: what is cut behind it could be what it once acknowledged. Where the
+    /// file's own bytes get another name, or another file's bytes its name, one is nothing without
+    /// the other.
     private func restrict(_ plan: inout TopicPlan, to only: String, _ start: PlannedTopic) {
         let file = target.directory.appending(only)
         let isMoved = plan.changes.contains {
@@ -144,7 +150,8 @@ struct TopicPlanning {
             plan.changes = []
         }
         plan.changes.removeAll {
-            $0.name != only && !(only == SegmentName.activeName && $0.name.hasPrefix(only))
+            $0.name != only && $0.name != DataLayout.offsetsName
+                && !(only == SegmentName.activeName && $0.name.hasPrefix(only))
         }
     }
 

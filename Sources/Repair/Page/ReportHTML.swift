@@ -1,5 +1,6 @@
 package import Inspection
 package import SystemPackage
+internal import DataDirectory
 internal import WAL
 
 /// The report as one self-contained page: a picture of each segment to scale, what was found with
@@ -99,17 +100,30 @@ package enum ReportHTML {
                         + "and ask again."))
         }
         if isAbout(.native, [.damaged]) {
-            steps += damage(path)
+            steps += damage(
+                path,
+                isRepaired: report.topics.contains {
+                    $0.dialect == .native && $0.verdict == .damaged && !$0.isNewer
+                })
         } else if isAbout(.native, [.torn]) {
+            let isCut = report.topics.contains { $0.verdict == .torn && !$0.isRefused }
             steps.append(
                 Step(
-                    "A crash cut a commit short; nothing in it was acknowledged. Opening the log "
-                        + "deals with it, and so does", "toymq-fsck --preen \(path)"))
+                    "A crash cut a commit short; nothing in it was acknowledged."
+                        + (isCut ? " It is cut off, and its bytes are kept, by" : ""),
+                    isCut ? "toymq-fsck --preen \(path)" : nil))
         } else if steps.isEmpty, report.verdict < .torn, report.exitBits.contains(.uncorrected) {
             steps.append(
                 Step(
-                    "A file was left by a replacement that a crash cut short. Opening the log "
-                        + "deals with it, and so does", "toymq-fsck --preen \(path)"))
+                    "A file was left by a replacement that a crash cut short. It is removed by",
+                    "toymq-fsck --preen \(path)"))
+        }
+        if report.topics.contains(where: { $0.isRefused && $0.verdict < .damaged }) {
+            let topic = quoted(FilePath(report.path).parentDirectory.string)
+            steps.append(
+                Step(
+                    "Opening the log refuses it, for what is in another file. See what:",
+                    "toymq-fsck \(topic)"))
         }
         if isAbout(.go, [.torn, .damaged]) {
             steps.append(Step("See what is left:", "toymq-dump \(path)"))
@@ -118,7 +132,7 @@ package enum ReportHTML {
                     "Logs of the Go program are not repaired. What is whole can be taken over into "
                         + "a data directory of this broker:", "toymqctl import \(path) DATA"))
         }
-        if isAbout(.native, [.newer]) || isAbout(.go, [.newer]) {
+        if report.topics.contains(where: \.isNewer) {
             steps.append(
                 Step(
                     "A later version wrote \(report.topics.count > 1 ? "some of it" : "it"). Use that "
@@ -127,15 +141,19 @@ package enum ReportHTML {
         return steps.isEmpty ? [Step("Nothing. The log is sound.")] : steps
     }
 
-    private static func damage(_ path: String) -> [Step] {
-        [
+    /// `isRepaired`: a repair would not refuse.
+    private static func damage(_ path: String, isRepaired: Bool) -> [Step] {
+        let steps = [
             Step(
                 "Something that was durable is broken, which no crash does. Look at the disk "
                     + "first, and copy the directory while it can be read."),
             Step("See what is left:", "toymq-dump \(path)"),
+        ]
+        guard isRepaired else { return steps }
+        return steps + [
             Step(
                 "Save every valid message. The old files are set aside, and it can be undone:",
-                "toymq-fsck --repair \(path)"),
+                "toymq-fsck --repair \(path)")
         ]
     }
 
@@ -290,7 +308,7 @@ package enum ReportHTML {
                     : "Messages \(lost.lowerBound) to \(lost.upperBound) are lost.")
         }
         if !finding.evidence.isEmpty { page.element("p", "", "Why: \(finding.evidence).") }
-        if let advice = finding.kind.advice(for: topic.dialect) {
+        if let advice = finding.advice(in: topic) {
             page.element("p", "", "Next: \(advice).")
         }
         let key = ReportPictures.Place(

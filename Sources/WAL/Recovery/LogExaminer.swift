@@ -15,6 +15,8 @@ package struct LogExaminer {
     let helper: ReadAhead.Helper?
     /// Which findings are in the result.
     let keeping: FindingsKept
+    /// The one file that is asked about, the others being evidence; nil if all are.
+    let asked: SegmentName?
 
     var result = Examination()
     /// The first id that the log itself does not prove durable, as far as it has been examined.
@@ -31,6 +33,9 @@ package struct LogExaminer {
     var previousTimestamp: UInt64?
     /// The id expected where a frame of a later version was met; nil while none has been.
     var newerAt: UInt64?
+    /// Nothing more is told: a frame of a later version ends what can be said of its log, but not
+    /// of another file of it that was asked about.
+    var isSilent = false
     /// Where in the result a segment without messages is that has not been reported.
     var emptySegment: Int?
     /// The id expected at the first place that is damaged; nil while none is.
@@ -46,10 +51,12 @@ package struct LogExaminer {
     ///   - isLive: a process has the log open.
     ///   - helper: gives jobs to idle threads; the visitor is called on this one all the same.
     ///   - keeping: which findings are in the result.
+    ///   - asked: the one file that is asked about. What is found in it is told also where another
+    ///     one has a frame of a later version.
     package init(
         disk: any Disk, directory: FilePath, knownDurable: UInt64?, isLive: Bool = false,
         visitor: (any ExaminationVisitor)? = nil, helper: ReadAhead.Helper? = nil,
-        keeping: FindingsKept = .all
+        keeping: FindingsKept = .all, asked: SegmentName? = nil
     ) {
         self.disk = disk
         self.directory = directory
@@ -57,6 +64,7 @@ package struct LogExaminer {
         self.isLive = isLive
         self.helper = helper
         self.keeping = keeping
+        self.asked = asked
         acknowledgedBelow = knownDurable.map { $0 < .max ? $0 + 1 : .max }
     }
 
@@ -89,7 +97,7 @@ package struct LogExaminer {
         result.nextID = newerAt.map { min($0, damagedAt ?? $0) } ?? expectedID ?? 0
         result.durableBelow = durableBelow
         result.endPosition = expectedPosition
-        if newerAt != nil { keepWhatIsBeforeNewer() }
+        if isSilent { keepWhatIsBeforeNewer() }
         return result
     }
 
@@ -111,6 +119,9 @@ package struct LogExaminer {
         func place(_ finding: LogFinding) -> (Int, UInt64) {
             (order[finding.segment] ?? names.count, finding.offset)
         }
+        let asked = asked?.fileName
+        // What another file holds does not end what is told of the one that is asked about.
+        if let asked { result.findings.removeAll { $0.segment != asked } }
         let isBad = { (finding: LogFinding) in finding.kind.isDamage || finding.kind == .tornTail }
         let bad = result.findings.filter(isBad).map(place).min { $0 < $1 }
         guard let bad else { return }
@@ -227,7 +238,7 @@ package struct LogExaminer {
                     detail: "a whole frame with presence bits of a later version",
                     durableBelow: durableBelow, evidence: "its crc holds: a later version wrote it")
             )
-            meetNewer(at: expectedID ?? active?.newer?.id ?? 0)
+            meetNewer(at: expectedID ?? active?.newer?.id ?? 0, in: .active)
         case .damaged:
             if let last = result.segments.last(where: { $0.name != .active }) {
                 reportBelowName(at: last.size, id: id, segment: last.name)
@@ -249,10 +260,10 @@ package struct LogExaminer {
     }
 
     /// A frame of a later version: what is told of the log ends here. The rest is read for what it
-    /// proves, and nothing more is said of it.
-    mutating func meetNewer(at id: UInt64) {
-        guard newerAt == nil else { return }
-        newerAt = id
+    /// proves, and nothing more is said of it, unless one other file is asked about.
+    mutating func meetNewer(at id: UInt64, in file: SegmentName) {
+        if asked == nil || asked == file { isSilent = true }
+        if newerAt == nil { newerAt = id }
     }
 
     /// A place is damaged: what is told of the log ends there if a later version goes on with it.
@@ -295,7 +306,7 @@ package struct LogExaminer {
     }
 
     mutating func report(_ finding: LogFinding) {
-        if newerAt != nil { return }
+        if isSilent { return }
         visitor?.finding(finding)
         guard keeping.holds(finding) else { return }
         var finding = finding

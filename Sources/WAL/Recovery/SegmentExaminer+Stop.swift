@@ -121,7 +121,7 @@ extension SegmentExaminer {
                 durableBelow: bound,
                 evidence: "its crc and its position hold: a later version wrote it"))
         log.settle(.newer)
-        log.meetNewer(at: id)
+        log.meetNewer(at: id, in: name)
         // What follows in this segment is not ours to judge; the next one says where it begins.
         endIsUnknown = true
         if isSealed {

@@ -92,7 +92,7 @@ struct SegmentExaminer: ~Copyable {
     var isSealed: Bool { place != .active }
 
     mutating func run() throws(DiskError) -> LogExaminer {
-        if log.newerAt == nil { log.visitor?.begin(segment: name, size: size) }
+        if !log.isSilent { log.visitor?.begin(segment: name, size: size) }
         log.result.segments.append(summary)
         if case .sealed(let first) = place { join(firstID: first) }
         if name != place, let ownFirst { reportName(ownFirst) }
@@ -151,7 +151,7 @@ struct SegmentExaminer: ~Copyable {
             log.unproven.prove(below: log.durableBelow)
         }
         if frame.isMessage { summary.messages += 1 }
-        if offset >= visitDue, log.newerAt == nil, let visitor = log.visitor {
+        if offset >= visitDue, !log.isSilent, let visitor = log.visitor {
             visitor.frame(frame, bytes: walker.frameBytes, segment: name, at: offset)
             visitDue = offset + visitor.strideBytes
         }
