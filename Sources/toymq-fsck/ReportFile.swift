@@ -71,7 +71,7 @@ struct ReportFile {
     /// Whether a path without links is, or is below, `lost+found` in `root`. By name: a repair makes
     /// that directory where there is none, and the page is written behind it.
     private func isWithinLostAndFound(
-        of root: Identity?, _ path: FilePath
+        of root: FileIdentity?, _ path: FilePath
     ) throws(DiskError) -> Bool {
         var place = path
         while let last = place.lastComponent {
