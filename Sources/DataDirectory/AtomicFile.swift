@@ -15,12 +15,16 @@ package enum AtomicFile {
     }
 
     /// Writes `bytes` to the temporary file, fsyncs it, renames it to `path` and fsyncs the
-    /// directory. When it returns, the new bytes are durable.
+    /// directory. When it returns, the new bytes are durable. The new file has the owner, group and
+    /// mode of the old one: this may be root, and whoever reads it next not.
     ///
     /// When it throws, the old bytes or the new ones are there. If the error is that of the
     /// directory's fsync, the new ones are seen, but a power loss may bring the old ones back.
+    ///
+    /// - Parameter access: owner, group and mode in place of those of the old file; nil where there
+    ///   is none leaves them to the system.
     package static func replace(
-        _ path: FilePath, with bytes: RawSpan, on storage: Storage
+        _ path: FilePath, with bytes: RawSpan, on storage: Storage, like access: FileAccess? = nil
     ) throws(DiskError) {
         let disk = storage.disk
         let temporary = temporary(of: path)
@@ -28,7 +32,8 @@ package enum AtomicFile {
         // trusted, and a new file (O_EXCL) is ours whatever had its name.
         if try disk.status(temporary) != nil { try disk.remove(temporary) }
         do {
-            let file = try disk.open(temporary, .createNew)
+            let replaced = try disk.status(path)?.access
+            let file = try disk.make(temporary, like: access ?? replaced)
             try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
             // The space is given back if that can be done; the first error is the one to tell.
@@ -45,7 +50,8 @@ package enum AtomicFile {
         _ path: FilePath, with bytes: RawSpan, on storage: Storage
     ) throws(DiskError) {
         let disk = storage.disk
-        let (file, temporary) = try openFree(temporary(of: path), on: disk)
+        let access = try disk.status(path)?.access
+        let (file, temporary) = try openFree(temporary(of: path), like: access, on: disk)
         do {
             try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
@@ -57,13 +63,13 @@ package enum AtomicFile {
 
     /// A new file of that name, or with `.2`, `.3` … behind it, the first that nobody has.
     private static func openFree(
-        _ first: FilePath, on disk: any Disk
+        _ first: FilePath, like access: FileAccess?, on disk: any Disk
     ) throws(DiskError) -> (file: any DiskFile, path: FilePath) {
         var path = first
         var number = 1
         while true {
             do {
-                return (try disk.open(path, .createNew), path)
+                return (try disk.make(path, like: access), path)
             } catch {
                 guard error.errno == .fileExists else { throw error }
                 number += 1

@@ -34,7 +34,7 @@ public final class DataLock: Sendable {
         let path = layout.lockFile
         let disk = layout.storage.disk
         do {
-            let file = try disk.open(path, .create)
+            let file = try open(path, on: disk)
             defer { file.close() }
             let lock = try disk.lock(path)
             // For people who look into the file; nothing decides by it. So a full disk must not
@@ -48,6 +48,24 @@ public final class DataLock: Sendable {
             }
             throw .held(path: path, processID: holder)
         }
+    }
+
+    /// Opens LOCK, and makes it where it is missing, with the owner of the data directory: if this
+    /// is root, the broker has to be able to open it all the same.
+    package static func open(
+        _ path: FilePath, on disk: any Disk
+    ) throws(DiskError) -> any DiskFile {
+        if try disk.status(path) == nil,
+            var access = try disk.status(path.parentDirectory)?.access
+        {
+            access.permissions &= 0o644
+            do {
+                return try disk.make(path, like: access)
+            } catch  where error.errno == .fileExists {
+                // Somebody else has just made it.
+            }
+        }
+        return try disk.open(path, .create)
     }
 
     /// Gives the lock up. Doing so again does nothing.

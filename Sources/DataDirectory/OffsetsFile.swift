@@ -56,10 +56,20 @@ public struct OffsetsFile: Sendable {
             throw .tooLarge(path: path, bytes: bytes.count)
         }
         do {
-            try AtomicFile.replace(path, with: bytes.bytes, on: storage)
+            try AtomicFile.replace(path, with: bytes.bytes, on: storage, like: access())
         } catch {
             throw .io(error)
         }
+    }
+
+    /// Owner, group and mode: those of the old file, and for the first one those of the segment
+    /// that it speaks of; nil where there is neither.
+    private func access() throws(DiskError) -> FileAccess? {
+        let segment = SegmentName.active.path(in: path.parentDirectory)
+        for file in [path, segment] {
+            if let there = try storage.disk.status(file) { return there.access }
+        }
+        return nil
     }
 
     /// False if there is no file. The size is asked for first: nothing is allocated for a file

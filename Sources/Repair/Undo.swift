@@ -3,7 +3,7 @@ package import Inspection
 package import SystemPackage
 package import WAL
 
-/// Puts back, byte for byte, what a repair set aside.
+/// Puts back, byte for byte, with owner, group and mode, what a repair set aside.
 package struct Undo {
     private let directory: FilePath
     /// The directory that lost+found is in: files are named from there.
@@ -116,7 +116,7 @@ package struct Undo {
             let temporary = AtomicFile.temporary(of: path)
             if try disk.status(temporary) != nil { try disk.remove(temporary) }
             // A copy, not a second name: what is appended later must not reach lost+found.
-            try FileCopy.copy(source, to: temporary, on: disk)
+            try FileCopy.copy(source, to: temporary, like: source.status().access, on: disk)
             try disk.rename(temporary, to: path)
             detail = "\(entry.old?.size ?? 0) bytes as they were"
         } else {

@@ -111,6 +111,10 @@ private final class MortalDisk: Disk {
         try life.check(.open, existing)
         try disk.link(existing, to: new)
     }
+    func setAccess(_ access: FileAccess, ofDirectory path: FilePath) throws(DiskError) {
+        try life.check(.changeAccess, path)
+        try disk.setAccess(access, ofDirectory: path)
+    }
     func remove(_ path: FilePath) throws(DiskError) {
         try life.check(.open, path)
         try disk.remove(path)
@@ -147,6 +151,10 @@ private final class MortalFile: DiskFile {
     func truncate(to size: UInt64) throws(DiskError) {
         try life.check(.write, path)
         try file.truncate(to: size)
+    }
+    func setAccess(_ access: FileAccess) throws(DiskError) {
+        try life.check(.changeAccess, path)
+        try file.setAccess(access)
     }
     func sync(_ extent: SyncExtent) throws(DiskError) {
         try life.check(.write, path)

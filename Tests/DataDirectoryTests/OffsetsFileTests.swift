@@ -1,4 +1,5 @@
 import DataDirectory
+import Glibc
 import Simulation
 import SystemPackage
 import Testing
@@ -48,6 +49,17 @@ import WAL
         #expect(try OffsetsFile(below).load() == nil)
     }
 
+    @Test func aNewFileHasTheModeOfTheOldOneAndTheFirstThatOfTheSegment() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        let segment = try directory.write([], to: "segment.log")
+        for (file, mode) in [(segment, mode_t(0o600)), (path, 0o640)] {
+            #expect(chmod(file.string, mode) == 0)
+            try OffsetsFile(path).store(try offsets(1))
+            #expect(try PosixDisk().status(path)?.access?.permissions == UInt32(mode))
+        }
+    }
+
     @Test func aFileThatIsTooLargeIsRefusedBeforeItIsRead() throws {
         let directory = try TemporaryDirectory()
         let path = directory.appending("offsets.json")
@@ -87,22 +99,27 @@ import WAL
                 "open offsets.json.tmp", "write offsets.json.tmp", "sync offsets.json.tmp",
                 "rename offsets.json.tmp", "sync directory \(name)",
             ])
+        // The owner and mode of the old one come before the bytes, and before the sync.
+        let again = RecordingDisk()
+        try OffsetsFile(path, storage: Storage(again)).store(try offsets(2))
+        #expect(again.calls[1] == "change owner and mode of offsets.json.tmp")
+        #expect(again.calls[0..<1] + again.calls[2...] == disk.calls[...])
     }
 
     @Test func whateverKillsAStoreTheFileIsOldOrNewAndTheNextStoreWorks() throws {
-        for kill in 0..<6 {
+        for kill in 0..<7 {
             let directory = try TemporaryDirectory()
             let path = directory.appending("offsets.json")
             try OffsetsFile(path).store(try offsets(1))
             let disk = RecordingDisk(stoppingBefore: kill)
             let killed = OffsetsFile(path, storage: Storage(disk))
-            if kill < 5 {
+            if kill < 6 {
                 #expect(throws: OffsetsFileError.self) { try killed.store(try offsets(2)) }
             } else {
                 try killed.store(try offsets(2))
             }
             let found = try OffsetsFile(path).load()
-            #expect(try found == offsets(kill < 4 ? 1 : 2), "killed before call \(kill)")
+            #expect(try found == offsets(kill < 5 ? 1 : 2), "killed before call \(kill)")
             try OffsetsFile(path).store(try offsets(3))
             #expect(try OffsetsFile(path).load() == offsets(3))
             let names = try PosixDisk().list(directory.path).map(\.name.string)

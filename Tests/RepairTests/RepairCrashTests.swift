@@ -14,6 +14,8 @@ import WALTestSupport
 /// and a repair of which every call fails.
 @Suite struct RepairCrashTests {
     static let topic: FilePath = "/data/topics/t"
+    /// Of the broker: a repair is another user's, root's in this disk.
+    private static let access = FileAccess(owner: 65534, group: 65534, permissions: 0o640)
     // A debug build is some twenty times slower: it plays every kill and a part of the power cuts.
     #if DEBUG
         private static let outcomes = isLongRun ? 64 : 2
@@ -32,6 +34,7 @@ import WALTestSupport
         for (name, bytes) in files {
             let file = try disk.open(RepairCrashTests.topic.appending(name), .createNew)
             if !bytes.isEmpty { try file.writeAll(RawSpan(of: bytes), at: 0) }
+            try file.setAccess(RepairCrashTests.access)
             try file.sync(.everything)
         }
         for path in ["/", "/data", "/data/topics", "/data/topics/t"] {
@@ -45,6 +48,16 @@ import WALTestSupport
             return [:]
         }
         return directory.cached.compactMapValues { state.file($0)?.cached }
+    }
+
+    /// A file whose name is no temporary one and that is not the broker's.
+    private func stranger(_ state: SimulatedState) -> String? {
+        guard let inode = state.resolve(RepairCrashTests.topic),
+            let directory = state.directory(inode)
+        else { return nil }
+        return directory.cached.first { name, inode in
+            !name.hasSuffix(".tmp") && state.file(inode)?.access != RepairCrashTests.access
+        }?.key
     }
 
     /// All that is set aside, whatever it is called.
@@ -137,6 +150,7 @@ import WALTestSupport
     ) throws -> String? {
         let there = files(state, in: RepairCrashTests.topic)
         let kept = setAside(state)
+        if let name = stranger(state) { return "\(name) has another owner or mode" }
         for name in Set(before.keys).union(after.keys).union(there.keys) {
             if there[name] == before[name] || there[name] == after[name] {
                 if there[name] != before[name], let old = before[name], !kept.contains(old) {
@@ -163,6 +177,7 @@ import WALTestSupport
         _ after: [String: [UInt8]]
     ) throws -> String? {
         let there = files(state, in: RepairCrashTests.topic)
+        if let name = stranger(state) { return "\(name) has another owner or mode" }
         for name in Set(before.keys).union(after.keys) where !name.hasSuffix(".tmp") {
             if there[name] != before[name], there[name] != after[name] {
                 return "\(name) is neither the old one nor the new one"

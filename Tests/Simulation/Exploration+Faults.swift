@@ -43,7 +43,7 @@ extension Exploration {
         case .sync: [[.syncLosesPages], [.fails(.ioError)], [.syncLosesPages, .fails(.ioError)]]
         case .create: [[.fails(.noSpace)], [.fails(.tooManyOpenFiles)]]
         case .syncDirectory: [[.fails(.ioError)], [.fails(.tooManyOpenFiles)]]
-        case .truncate, .makeDirectory, .rename, .link, .remove, .partOfWrite:
+        case .truncate, .setAccess, .makeDirectory, .rename, .link, .remove, .partOfWrite:
             [[.fails(.ioError)]]
         }
     }

@@ -11,13 +11,14 @@ struct Platter {
         /// Missing units that nothing was ever forced to are zeros, garbage, or some of each.
         case garbage(InodeNumber)
         case name(InodeNumber, Int)
+        case access(InodeNumber)
 
         var count: Int {
             switch self {
             case .unit(_, _, let contents): contents.count
             case .size(_, let sizes): sizes.count
             case .garbage: 3
-            case .name: 2
+            case .name, .access: 2
             }
         }
     }
@@ -45,6 +46,7 @@ struct Platter {
     var alternatives: [Int] { choices.map(\.count) }
 
     private mutating func addFile(_ number: InodeNumber, _ file: SimulatedState.File) {
+        if file.access != file.forcedAccess { choices.append(.access(number)) }
         var image = file.forced
         var sizes = [file.forced.count]
         var units: [Int: [ArraySlice<UInt8>]] = [:]
@@ -101,6 +103,7 @@ struct Platter {
         var garbage: [InodeNumber: Int] = [:]
         var units: [InodeNumber: [(unit: Int, content: ArraySlice<UInt8>)]] = [:]
         var names: [InodeNumber: Set<Int>] = [:]
+        var newAccess = Set<InodeNumber>()
         for (choice, pick) in zip(choices, picks) {
             switch choice {
             case .unit(let inode, let unit, let contents):
@@ -109,6 +112,7 @@ struct Platter {
             case .garbage(let inode): garbage[inode] = pick
             case .name(let inode, let index):
                 if pick > 0 { names[inode, default: []].insert(index) }
+            case .access(let inode): if pick > 0 { newAccess.insert(inode) }
             }
         }
         for (number, inode) in state.inodes.sorted(by: { $0.key < $1.key }) {
@@ -130,7 +134,10 @@ struct Platter {
                     bytes.replaceSubrange(begin..<end, with: content.prefix(end - begin))
                 }
                 SimulatedState.resize(&bytes, to: size)
-                result.inodes[number] = .file(.init(forced: bytes, modified: file.modified))
+                result.inodes[number] = .file(
+                    .init(
+                        forced: bytes, modified: file.modified,
+                        access: newAccess.contains(number) ? file.access : file.forcedAccess))
             case .directory(var directory) where !directory.pending.isEmpty:
                 var kept = directory.forced
                 for (index, change) in directory.pending.enumerated()

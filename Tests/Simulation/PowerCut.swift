@@ -7,6 +7,7 @@
 /// - Size: that last synced or any since, with or without the content, and at unit boundaries
 ///   between.
 /// - The last write may be torn at any byte.
+/// - Owner and mode: those last synced, or those of now.
 /// - Names: each change of a directory is there or not; a rename is there whole or not at all.
 package struct PowerCut: Sendable {
     /// 512 for a sector, 4096 for a page; smaller units find more.
@@ -112,7 +113,8 @@ package struct PowerCut: Sendable {
                 let part = SimulatedState.Write(
                     offset: last.offset, bytes: Array(last.bytes.prefix(at)))
                 SimulatedState.apply(.write(part), to: &bytes)
-                torn.inodes[number] = .file(.init(forced: bytes, modified: file.modified))
+                torn.inodes[number] = .file(
+                    .init(forced: bytes, modified: file.modified, access: file.access))
                 let platter = Platter(torn, unitBytes: unitBytes)
                 try body(
                     platter.outcome(platter.alternatives.map { $0 - 1 }, seed: 0),

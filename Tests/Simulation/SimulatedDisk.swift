@@ -13,6 +13,7 @@ package final class SimulatedDisk: Disk {
         case truncate(String, Int)
         case sync(String)
         case create(String)
+        case setAccess(String)
         case makeDirectory(String)
         case rename(String, String)
         case link(String, String)
@@ -26,6 +27,7 @@ package final class SimulatedDisk: Disk {
             case .truncate(let name, let size): "truncate \(name) \(size)"
             case .sync(let name): "sync \(name)"
             case .create(let name): "create \(name)"
+            case .setAccess(let name): "set access of \(name)"
             case .makeDirectory(let name): "mkdir \(name)"
             case .rename(let old, let new): "rename \(old) \(new)"
             case .link(let old, let new): "link \(old) \(new)"
@@ -151,7 +153,7 @@ package final class SimulatedDisk: Disk {
     package func open(_ path: FilePath, _ mode: WAL.FileMode) throws(DiskError) -> any DiskFile {
         let found = read { $0.resolve(path) }
         if let found {
-            guard mode != .createNew else {
+            guard mode != .createNew, mode != .createPrivate else {
                 throw DiskError(operation: .open, path: path, errno: .fileExists)
             }
             guard read({ $0.file(found) != nil }) else {
@@ -159,14 +161,16 @@ package final class SimulatedDisk: Disk {
             }
             return SimulatedFile(self, found, path)
         }
-        guard mode == .create || mode == .createNew, let (parent, name) = read({ $0.parent(path) })
+        guard mode != .read, mode != .readWrite, let (parent, name) = read({ $0.parent(path) })
         else {
             throw DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
         }
         let inode = try perform(.create(name), path, .open) { (state) -> Result<UInt64, Errno> in
             let inode = state.nextInode
             state.nextInode += 1
-            state.inodes[inode] = .file(.init())
+            var file = SimulatedState.File()
+            if mode == .createPrivate { file.access.permissions = 0o600 }
+            state.inodes[inode] = .file(file)
             state.change(parent, .add(name, inode))
             return .success(inode)
         }
@@ -198,7 +202,8 @@ package final class SimulatedDisk: Disk {
         let file = state.file(inode)
         return FileStatus(
             kind: file == nil ? .directory : .file, size: UInt64(file?.cached.count ?? 0),
-            device: 1, inode: inode, modified: file?.modified ?? 0, changed: file?.modified ?? 0)
+            device: 1, inode: inode, modified: file?.modified ?? 0, changed: file?.modified ?? 0,
+            access: file?.access ?? SimulatedState.directoryAccess)
     }
 
     package func makeDirectory(_ path: FilePath) throws(DiskError) {
@@ -236,6 +241,16 @@ package final class SimulatedDisk: Disk {
             if state.resolve(new) != nil { return .failure(.fileExists) }
             state.change(target, .add(to, inode))
             return .success(())
+        }
+    }
+
+    /// All directories are the system's, and stay so.
+    package func setAccess(
+        _ access: FileAccess, ofDirectory path: FilePath
+    ) throws(DiskError) {
+        let name = path.lastComponent?.string ?? "/"
+        try perform(.setAccess(name), path, .changeAccess) { (state) -> Result<Void, Errno> in
+            state.resolve(path) == nil ? .failure(.noSuchFileOrDirectory) : .success(())
         }
     }
 

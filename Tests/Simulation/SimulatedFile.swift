@@ -61,6 +61,14 @@ final class SimulatedFile: DiskFile {
         }
     }
 
+    func setAccess(_ access: FileAccess) throws(DiskError) {
+        try disk.perform(.setAccess(name), path, .changeAccess) {
+            (state) -> Result<Void, Errno> in
+            state.setAccess(access, of: inode)
+            return .success(())
+        }
+    }
+
     func sync(_ extent: SyncExtent) throws(DiskError) {
         let losesPages = disk.fault() == .syncLosesPages
         try disk.perform(.sync(name), path, .sync) { (state) -> Result<Void, Errno> in

@@ -1,6 +1,10 @@
-internal import WAL
+package import WAL
 
 extension SimulatedState {
+    /// Who owns what somebody makes, unless it is said: root.
+    static let fileAccess = FileAccess(owner: 0, group: 0, permissions: 0o644)
+    static let directoryAccess = FileAccess(owner: 0, group: 0, permissions: 0o755)
+
     /// A file: what the cache shows, what the platter has for certain, and in order what lies
     /// between.
     package struct File: Sendable {
@@ -9,14 +13,23 @@ extension SimulatedState {
         /// What no sync has covered yet, oldest first.
         package internal(set) var pending: [Change] = []
         package var modified: Int64 = 0
+        package internal(set) var access = SimulatedState.fileAccess
+        /// What of `access` a sync has covered.
+        package internal(set) var forcedAccess = SimulatedState.fileAccess
 
         package init() {}
 
         /// A file that is on the platter as it is.
-        package init(forced bytes: [UInt8], modified: Int64 = 0) {
+        package init(
+            forced bytes: [UInt8], modified: Int64 = 0, access: FileAccess? = nil
+        ) {
             cached = bytes
             forced = bytes
             self.modified = modified
+            if let access {
+                self.access = access
+                forcedAccess = access
+            }
         }
     }
 
@@ -56,7 +69,7 @@ extension SimulatedState {
 
 extension SimulatedState.File {
     /// Whether a power cut may leave it otherwise than the cache shows it.
-    package var isDirty: Bool { !pending.isEmpty }
+    package var isDirty: Bool { !pending.isEmpty || access != forcedAccess }
 
     mutating func write(_ bytes: [UInt8], at offset: Int) {
         note(.write(.init(offset: offset, bytes: bytes)))
@@ -80,6 +93,7 @@ extension SimulatedState.File {
     /// Brings to the platter what a sync covers: all writes but lost ones, and the size. That a
     /// file has become shorter is metadata that fdatasync need not carry.
     mutating func force(_ extent: SyncExtent) {
+        if extent == .everything { forcedAccess = access }
         var lost: [SimulatedState.Write] = []
         for change in pending {
             switch change {

@@ -111,6 +111,10 @@ package struct SimulatedState: Sendable {
         changeFile(inode, isNews: true) { $0.write(bytes, at: offset) }
     }
 
+    package mutating func setAccess(_ access: FileAccess, of inode: InodeNumber) {
+        changeFile(inode, isNews: false) { $0.access = access }
+    }
+
     package mutating func truncate(_ inode: InodeNumber, to size: Int) {
         changeFile(inode, isNews: true) { $0.resize(to: size) }
     }

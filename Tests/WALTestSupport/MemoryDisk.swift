@@ -171,13 +171,13 @@ package final class MemoryDisk: Disk {
         try begin(.open, path)
         return try enter(.open, path) { state throws(Errno) in
             if let node = state.names[path.string] {
-                if case .createNew = mode { throw Errno.fileExists }
+                if mode == .createNew || mode == .createPrivate { throw Errno.fileExists }
                 guard node.kind == .file else { throw Errno.isDirectory }
                 return try self.file(node, path, &state)
             }
             switch mode {
             case .read, .readWrite: throw Errno.noSuchFileOrDirectory
-            case .create, .createNew: break
+            case .create, .createNew, .createPrivate: break
             }
             guard state.names[path.string.parent]?.kind == .directory else {
                 throw Errno.noSuchFileOrDirectory
@@ -247,6 +247,11 @@ package final class MemoryDisk: Disk {
             state.names[new.string] = node
         }
     }
+
+    /// Files have no owners here.
+    package func setAccess(
+        _ access: FileAccess, ofDirectory path: FilePath
+    ) throws(DiskError) { try begin(.changeAccess, path) }
 
     package func remove(_ path: FilePath) throws(DiskError) {
         try begin(.remove, path)

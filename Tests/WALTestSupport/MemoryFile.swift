@@ -193,6 +193,8 @@ final class MemoryFile: DiskFile {
         }
     }
 
+    func setAccess(_ access: FileAccess) throws(DiskError) { _ = try begin(.changeAccess) }
+
     func sync(_ extent: SyncExtent) throws(DiskError) {
         do throws(DiskError) {
             _ = try begin(.sync)

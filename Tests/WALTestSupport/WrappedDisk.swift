@@ -23,6 +23,9 @@ extension WrappedDisk {
     package func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
         try base.link(existing, to: new)
     }
+    package func setAccess(
+        _ access: FileAccess, ofDirectory path: FilePath
+    ) throws(DiskError) { try base.setAccess(access, ofDirectory: path) }
     package func remove(_ path: FilePath) throws(DiskError) { try base.remove(path) }
     package func syncDirectory(_ path: FilePath) throws(DiskError) { try base.syncDirectory(path) }
     package func lock(_ path: FilePath) throws(DiskError) -> any DiskLock { try base.lock(path) }

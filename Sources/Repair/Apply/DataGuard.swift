@@ -29,7 +29,7 @@ final class DataGuard {
     func take() throws(RepairError) {
         guard let lockFile, lock == nil else { return }
         do throws(DiskError) {
-            try disk.open(lockFile, .create).close()
+            try DataLock.open(lockFile, on: disk).close()
         } catch { throw .io(error) }
         lock = try DataGuard.take(lockFile, on: disk)
     }

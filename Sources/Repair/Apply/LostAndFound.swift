@@ -15,6 +15,9 @@ final class LostAndFound {
     /// A file is no longer what it was.
     var isNeeded = false
     private var manifest: Manifest
+    /// Who may see `directory` and the manifest; nil before anything was kept, and on a disk
+    /// without owners.
+    private var access: KeptAccess?
 
     init(root: FilePath, path: FilePath, time: UInt64, on disk: any Disk) {
         self.root = root
@@ -27,7 +30,7 @@ final class LostAndFound {
     private func made() throws(DiskError) -> FilePath {
         if let directory { return directory }
         let parent = root.appending(DataLayout.lostAndFoundName)
-        try makeIfMissing(parent)
+        try makeIfMissing(parent, access)
         let name = TimestampText.string(time).filter { $0 != "-" && $0 != ":" }
         var number = 1
         while true {
@@ -44,9 +47,10 @@ final class LostAndFound {
         }
     }
 
-    private func makeIfMissing(_ path: FilePath) throws(DiskError) {
+    private func makeIfMissing(_ path: FilePath, _ access: KeptAccess?) throws(DiskError) {
         do {
             try disk.makeDirectory(path)
+            if let access { try disk.setAccess(access.directories, ofDirectory: path) }
         } catch  where error.errno == .fileExists {
             guard try disk.status(path)?.kind == .directory else { throw error }
         }
@@ -56,15 +60,23 @@ final class LostAndFound {
     /// compares it. `folder` and the files in it are named from `root`.
     ///
     /// Gives what each file holds, by its name; nothing for a file that is not there.
+    ///
+    /// - Parameter access: nil on a disk without owners.
     func setAside(
-        _ files: [String], of folder: FilePath, as label: String
+        _ files: [String], of folder: FilePath, as label: String, for access: KeptAccess?
     ) throws(DiskError) -> [String: (kept: String, print: Print)] {
+        if let access { self.access = self.access?.narrowed(to: access) ?? access }
         let directory = try made()
         // A topic may have any name, that of the manifest too.
         let topics = directory.appending(DataLayout.topicsName)
         let place = topics.appending(label)
-        try makeIfMissing(topics)
-        try makeIfMissing(place)
+        try makeIfMissing(topics, self.access)
+        try makeIfMissing(place, access)
+        if let shared = self.access {
+            // Both may be there for another topic.
+            try disk.setAccess(shared.directories, ofDirectory: directory)
+            try disk.setAccess(shared.directories, ofDirectory: topics)
+        }
         var result: [String: (kept: String, print: Print)] = [:]
         for name in files {
             let source = (folder.isEmpty ? root : root.pushing(folder)).appending(name)
@@ -92,7 +104,7 @@ final class LostAndFound {
             if try linked.status().identity == file.status().identity { return print }
         } catch  where error.operation == .link {
             // Another file system, or one without hard links.
-            try FileCopy.copy(file, to: target, on: disk)
+            try FileCopy.copy(file, to: target, like: file.status().access, on: disk)
         }
         guard try Print.of(target, on: disk) == print else {
             throw DiskError(operation: .read, path: target, errno: .ioError)
@@ -105,7 +117,8 @@ final class LostAndFound {
         manifest.entries += entries
         let bytes = manifest.render()
         let path = try made().appending(Manifest.fileName)
-        try AtomicFile.replace(path, with: bytes.bytes, on: Storage(disk))
+        try AtomicFile.replace(
+            path, with: bytes.bytes, on: Storage(disk), like: access?.files)
     }
 }
 
@@ -114,11 +127,13 @@ enum FileCopy {
     private static let pieceBytes = 1 << 20
 
     /// Writes the bytes of `source` into a new file and forces it. A copy that fails is removed.
+    ///
+    /// - Parameter access: owner, group and mode of the new file; nil on a disk without owners.
     @discardableResult
     static func copy(
-        _ source: any DiskFile, to target: FilePath, on disk: any Disk
+        _ source: any DiskFile, to target: FilePath, like access: FileAccess?, on disk: any Disk
     ) throws(DiskError) -> Print {
-        let file = try disk.open(target, .createNew)
+        let file = try disk.make(target, like: access)
         defer { file.close() }
         do {
             return try write(source, into: file)

@@ -33,7 +33,7 @@ struct TopicApply {
             try checkUnchanged()
             let label = planning.target.name
             let kept = try lostAndFound.setAside(
-                plan.changes.map(\.name), of: folder, as: label)
+                plan.changes.map(\.name), of: folder, as: label, for: keptAccess())
             let prints = try plannedPrints()
             try lostAndFound.note(
                 plan.changes.map { change in
@@ -75,6 +75,35 @@ struct TopicApply {
     }
 
     private static func temporary(_ name: String) -> String { name + ".tmp" }
+
+    // MARK: Owner, group and mode
+
+    /// Those of the file that is replaced. A new one has those of the segment that its bytes are
+    /// from, and one that is made up those of the others. This is mostly root, and the broker not.
+    private func access(of change: FileChange) -> FileAccess? {
+        if let replaced = plan.seen[change.name] { return replaced.access }
+        if case .file(let source)? = change.content?.original,
+            let segment = source.lastComponent.flatMap({ plan.seen[$0.string] })
+        {
+            return segment.access
+        }
+        return topicAccess
+    }
+
+    /// Those of `segment.log`, else of the newest segment there is, else of any file.
+    private var topicAccess: FileAccess? {
+        let names = plan.seen.keys.sorted()
+        let segments = names.filter { SegmentName($0) != nil }
+        return [segments.last, names.last].lazy.compactMap(\.self)
+            .compactMap { plan.seen[$0]?.access }.first
+    }
+
+    private func keptAccess() throws(DiskError) -> KeptAccess? {
+        guard let segment = topicAccess, let topic = try disk.status(directory)?.access else {
+            return nil
+        }
+        return KeptAccess(segment: segment, directory: topic)
+    }
 
     // MARK: Checks
 
@@ -177,7 +206,7 @@ struct TopicApply {
             work.temporaries.append(name)
             let source = try content.open(on: disk, as: path)
             defer { source.close() }
-            try FileCopy.copy(source, to: path, on: disk)
+            try FileCopy.copy(source, to: path, like: access(of: change), on: disk)
             // Read back: the copy is told by what it is, not by what was written.
             guard try Print.of(path, on: disk) == prints[change.name] else {
                 throw RepairError.notAsPlanned(path, "it does not read back as written")
@@ -234,6 +263,6 @@ struct TopicApply {
         guard let source = try? disk.open(kept, .read) else { return false }
         defer { source.close() }
         // Where something of ours is left in its place this fails as well.
-        return (try? FileCopy.copy(source, to: path, on: disk)) != nil
+        return (try? FileCopy.copy(source, to: path, like: source.status().access, on: disk)) != nil
     }
 }

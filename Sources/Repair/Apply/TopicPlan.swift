@@ -103,7 +103,8 @@ struct TopicPlanning {
                 // A second name changes the time of change, but not the file.
                 seen[name] = FileStatus(
                     kind: status.kind, size: status.size, device: status.device,
-                    inode: status.inode, modified: status.modified, changed: 0)
+                    inode: status.inode, modified: status.modified, changed: 0,
+                    access: status.access)
             }
         }
         return seen

@@ -20,6 +20,8 @@ public struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
         case rename
         /// link(2)
         case link
+        /// fchown(2) or fchmod(2)
+        case changeAccess = "change owner and mode of"
         /// unlink(2) or rmdir(2)
         case remove
         /// opendir(3) and readdir(3)
@@ -88,6 +90,8 @@ package protocol Disk: Sendable {
     func rename(_ old: FilePath, to new: FilePath) throws(DiskError)
     /// Gives a file a second name, which must be free.
     func link(_ existing: FilePath, to new: FilePath) throws(DiskError)
+    /// `DiskFile.setAccess` for a directory.
+    func setAccess(_ access: FileAccess, ofDirectory path: FilePath) throws(DiskError)
     /// Removes a file's name or an empty directory.
     func remove(_ path: FilePath) throws(DiskError)
     /// Makes the names in a directory durable.
@@ -117,6 +121,9 @@ package protocol DiskFile: AnyObject, Sendable {
     func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int
     /// Cuts or extends the file.
     func truncate(to size: UInt64) throws(DiskError)
+    /// Gives it to another owner and group and sets its mode. An ordinary user cannot give a file
+    /// away: then it stays his, and that is no error.
+    func setAccess(_ access: FileAccess) throws(DiskError)
     /// fdatasync(2), or fsync(2) when `.everything` is asked for.
     func sync(_ extent: SyncExtent) throws(DiskError)
     /// Closes it; later calls fail. Closing again does nothing.
@@ -139,6 +146,8 @@ package enum FileMode: Sendable {
     case create
     /// It must not exist.
     case createNew
+    /// The same, and nobody but its owner may open it.
+    case createPrivate
 }
 
 /// How much `DiskFile.sync` covers.
@@ -185,12 +194,14 @@ package struct FileStatus: Hashable, Sendable {
     package let inode: UInt64
     package let modified: Int64
     package let changed: Int64
+    /// Nil where files have no owners: on a disk that is only read, or of a test.
+    package let access: FileAccess?
 
     package var identity: FileIdentity { FileIdentity(self) }
 
     package init(
         kind: DirectoryEntry.Kind, size: UInt64, device: UInt64, inode: UInt64, modified: Int64,
-        changed: Int64
+        changed: Int64, access: FileAccess? = nil
     ) {
         self.kind = kind
         self.size = size
@@ -198,6 +209,7 @@ package struct FileStatus: Hashable, Sendable {
         self.inode = inode
         self.modified = modified
         self.changed = changed
+        self.access = access
     }
 }
 

@@ -12,11 +12,13 @@ package struct PosixDisk: Disk {
             case .read: O_RDONLY
             case .readWrite: O_RDWR
             case .create: O_RDWR | O_CREAT
-            case .createNew: O_RDWR | O_CREAT | O_EXCL
+            case .createNew, .createPrivate: O_RDWR | O_CREAT | O_EXCL
             }
         // Without O_NONBLOCK the open of a pipe would wait for its other end; a regular file does
         // not care.
-        let descriptor = try System.open(path, flags | O_NONBLOCK).orThrow(.open, path)
+        let descriptor = try System.open(
+            path, flags | O_NONBLOCK, permissions: mode == .createPrivate ? 0o600 : 0o644
+        ).orThrow(.open, path)
         let file = PosixFile(descriptor: descriptor, path: path)
         switch try file.status().kind {
         case .file: return file
@@ -52,6 +54,16 @@ package struct PosixDisk: Disk {
 
     package func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
         _ = try System.link(existing, new).orThrow(.link, existing)
+    }
+
+    package func setAccess(
+        _ access: FileAccess, ofDirectory path: FilePath
+    ) throws(DiskError) {
+        // Whoever may write to the directory above could have put a link there meanwhile.
+        let descriptor = try System.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            .orThrow(.changeAccess, path)
+        defer { System.close(descriptor) }
+        try System.setAccess(descriptor, access).orThrow(.changeAccess, path)
     }
 
     package func remove(_ path: FilePath) throws(DiskError) {
@@ -133,6 +145,36 @@ extension FilePath {
     package var resolvingLinks: FilePath? { try? System.realpath(self).get() }
 }
 
+extension System {
+    /// fchown(2) and fchmod(2), as far as they are allowed and something is to be changed.
+    fileprivate static func setAccess(
+        _ descriptor: Int32, _ access: FileAccess
+    ) -> Result<Void, Errno> {
+        do throws(Errno) {
+            var now = try fstat(descriptor).get().access
+            if now?.owner != access.owner || now?.group != access.group {
+                switch fchown(descriptor, access.owner, access.group) {
+                case .success: break
+                case .failure(.notPermitted) where !isRoot:
+                    // An ordinary user can make no files but his own, and works only where he may
+                    // write anyway. A group that he is in he can give.
+                    _ = keepingOwner(descriptor, group: access.group)
+                case .failure(let errno): throw errno
+                }
+                now = try fstat(descriptor).get().access
+            }
+            var permissions = access.permissions
+            if now?.group != access.group {
+                // What one group may is not for another one: no more than for everybody.
+                permissions &= ~0o070 | (permissions & 0o007) << 3
+            }
+            // Last: fchown(2) takes bits away.
+            if now?.permissions != permissions { _ = try fchmod(descriptor, permissions).get() }
+            return .success(())
+        } catch { return .failure(error) }
+    }
+}
+
 extension Result where Failure == Errno {
     fileprivate func orThrow(
         _ operation: DiskError.Operation, _ path: FilePath
@@ -178,6 +220,10 @@ private final class PosixFile: DiskFile {
 
     func truncate(to size: UInt64) throws(DiskError) {
         _ = try System.ftruncate(descriptor, size).orThrow(.truncate, path)
+    }
+
+    func setAccess(_ access: FileAccess) throws(DiskError) {
+        try System.setAccess(descriptor, access).orThrow(.changeAccess, path)
     }
 
     func sync(_ extent: SyncExtent) throws(DiskError) {

@@ -14,6 +14,11 @@ extension ReadOnlyDisk {
     package func link(_ existing: FilePath, to new: FilePath) throws(DiskError) {
         throw .readOnly(.link, existing)
     }
+    package func setAccess(
+        _ access: FileAccess, ofDirectory path: FilePath
+    ) throws(DiskError) {
+        throw .readOnly(.changeAccess, path)
+    }
     package func remove(_ path: FilePath) throws(DiskError) { throw .readOnly(.remove, path) }
     package func syncDirectory(_ path: FilePath) throws(DiskError) {
         throw .readOnly(.syncDirectory, path)
@@ -32,6 +37,9 @@ extension ReadOnlyFile {
         throw .readOnly(.write, path)
     }
     package func truncate(to size: UInt64) throws(DiskError) { throw .readOnly(.truncate, path) }
+    package func setAccess(_ access: FileAccess) throws(DiskError) {
+        throw .readOnly(.changeAccess, path)
+    }
     package func sync(_ extent: SyncExtent) throws(DiskError) { throw .readOnly(.sync, path) }
 }
 

@@ -251,12 +251,15 @@ struct Opening {
         // power cut then took that but left the name of the file made now, it would have neither.
         if !Mutant.renameNotSynced.isOn { try Force.names(in: directory, of: disk) }
         let tail: RecoveryReport.Tail = exists ? .unfinishedSegment : .clean
+        let before = try last.flatMap { (last) throws(DiskError) in
+            try disk.status(last.segment.name.path(in: directory))
+        }
         let made: (file: any DiskFile, identity: FileIdentity)
         do {
             made = try host.withDescriptors(for: nil) { () throws(DiskError) in
                 try SegmentMaker.make(
                     in: directory, of: disk, id: found.nextID, position: position,
-                    timestamp: timestamp)
+                    timestamp: timestamp, like: before?.access)
             }
         } catch {
             // A full disk keeps nobody from reading. A sync that failed is something else.

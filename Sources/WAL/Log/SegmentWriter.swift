@@ -274,7 +274,8 @@ struct SegmentWriter: Sendable {
         let made: (file: any DiskFile, identity: FileIdentity)
         do {
             made = try SegmentMaker.make(
-                in: directory, of: disk, id: id, position: base, timestamp: timestamp)
+                in: directory, of: disk, id: id, position: base, timestamp: timestamp,
+                like: file?.status().access)
         } catch {
             if error.operation == .sync
                 || error.operation == .syncDirectory && !error.isOutOfDescriptors

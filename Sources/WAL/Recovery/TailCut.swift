@@ -40,7 +40,10 @@ package enum TailCut {
         _ disk: any Disk
     ) throws(DiskError) -> Bool {
         let isNew = try disk.status(path) == nil
-        let copy = try disk.open(path, isNew ? .createNew : .readWrite)
+        // Whoever may read and write the segment, and nobody else, may do so with its end.
+        let copy =
+            try isNew
+            ? disk.make(path, like: segment.status().access) : disk.open(path, .readWrite)
         defer { copy.close() }
         if !isNew, try !isSame(segment, from: offset, to: end, as: copy) { return false }
         do {

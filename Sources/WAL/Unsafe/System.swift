@@ -26,9 +26,11 @@ enum System {
     }
 
     /// open(2), always with O_CLOEXEC.
-    static func open(_ path: FilePath, _ flags: Int32) -> Result<Int32, Errno> {
+    static func open(
+        _ path: FilePath, _ flags: Int32, permissions: mode_t = 0o644
+    ) -> Result<Int32, Errno> {
         unsafe path.withPlatformString { name in
-            retrying { unsafe Glibc.open(name, flags | O_CLOEXEC, 0o644) }
+            retrying { unsafe Glibc.open(name, flags | O_CLOEXEC, permissions) }
         }
     }
 
@@ -70,6 +72,26 @@ enum System {
     static func ftruncate(_ descriptor: Int32, _ size: UInt64) -> Result<Int32, Errno> {
         retrying { Glibc.ftruncate(descriptor, off_t(size)) }
     }
+
+    /// fchown(2)
+    static func fchown(_ descriptor: Int32, _ owner: UInt32, _ group: UInt32) -> Result<
+        Int32, Errno
+    > {
+        retrying { Glibc.fchown(descriptor, owner, group) }
+    }
+
+    /// fchown(2) with -1 for the owner: the group only.
+    static func keepingOwner(_ descriptor: Int32, group: UInt32) -> Result<Int32, Errno> {
+        retrying { Glibc.fchown(descriptor, .max, group) }
+    }
+
+    /// fchmod(2)
+    static func fchmod(_ descriptor: Int32, _ permissions: UInt32) -> Result<Int32, Errno> {
+        retrying { Glibc.fchmod(descriptor, permissions) }
+    }
+
+    /// geteuid(2)
+    static var isRoot: Bool { geteuid() == 0 }
 
     /// fdatasync(2)
     static func fdatasync(_ descriptor: Int32) -> Result<Int32, Errno> {
@@ -208,7 +230,9 @@ extension FileStatus {
             kind: kind, size: UInt64(max(status.st_size, 0)), device: UInt64(status.st_dev),
             inode: UInt64(status.st_ino),
             modified: FileStatus.nanoseconds(status.st_mtim),
-            changed: FileStatus.nanoseconds(status.st_ctim))
+            changed: FileStatus.nanoseconds(status.st_ctim),
+            access: FileAccess(
+                owner: status.st_uid, group: status.st_gid, permissions: status.st_mode))
     }
 
     /// Only ever compared with another one: a date before 1678 or behind 2262, which anybody may

@@ -97,6 +97,11 @@ private final class RecordedFile: DiskFile {
         try base.truncate(to: size)
     }
 
+    func setAccess(_ access: FileAccess) throws(DiskError) {
+        try disk.record(.changeAccess, path)
+        try base.setAccess(access)
+    }
+
     func sync(_ extent: SyncExtent) throws(DiskError) {
         try disk.record(.sync, path)
         try base.sync(extent)
