@@ -12,9 +12,21 @@ package struct Undo {
 
     /// - Parameter directory: the `lost+found/<time>` that the repair made.
     package init(_ directory: FilePath, on storage: Storage) {
-        self.directory = directory.resolvingLinks ?? directory.lexicallyNormalized()
-        root = self.directory.parentDirectory.parentDirectory
         disk = storage.disk
+        let actual = Undo.resolve(directory, on: disk)
+        self.directory = actual
+        let named = directory.parentDirectory.parentDirectory
+        // lost+found may be a link to a directory elsewhere: then it is the path as given that
+        // leads to the data directory. That path may be a link itself, or `.`: it is believed
+        // where the lost+found of the directory that it names is the one that this is in.
+        let itsOwn = Undo.resolve(named.appending(DataLayout.lostAndFoundName), on: disk)
+        root =
+            itsOwn == actual.parentDirectory
+            ? Undo.resolve(named, on: disk) : actual.parentDirectory.parentDirectory
+    }
+
+    private static func resolve(_ path: FilePath, on disk: any Disk) -> FilePath {
+        ((try? disk.resolve(path)) ?? path).lexicallyNormalized()
     }
 
     /// What was put back; nothing if every file is already what it was before the repair. Throws,

@@ -174,4 +174,44 @@ import WALTestSupport
         let undo = try run("--undo", try folder.keptIn().string, by: OrdinaryUser.wrapper)
         #expect(undo.exit == 1, "\(undo.error)")
     }
+
+    @Test("the undo that a repair names works where lost+found is a link to another place")
+    func linkedLostAndFound() throws {
+        for isLinkOfLink in [false, true] {
+            let folder = try Folder(damaged())
+            let before = try folder.files()
+            let above = folder.data.removingLastComponent()
+            let elsewhere = above.appending("elsewhere")
+            try PosixDisk().makeDirectory(elsewhere)
+            #expect(symlink("../elsewhere", folder.data.appending("lost+found").string) == 0)
+            let repair = try run("-y", folder.data.string)
+            #expect(repair.exit & 1 == 1)
+            #expect(try folder.files() != before)
+            var kept = try folder.keptIn()
+            #expect(repair.output.contains(kept.string), "\(repair.output)")
+            if isLinkOfLink {
+                // A data directory that is reached through a link as well.
+                let link = above.appending("link")
+                #expect(symlink("data", link.string) == 0)
+                let name = try #require(kept.lastComponent)
+                kept = link.appending("lost+found").appending(name)
+            }
+            let undo = try run("--undo", kept.string)
+            #expect(undo.exit == 1, "\(undo.error)")
+            #expect(try folder.files() == before)
+            #expect(try run("--undo", kept.string).exit == 0)
+        }
+    }
+
+    @Test("a link to the directory to undo from leads to it")
+    func linkedDirectory() throws {
+        let folder = try Folder(damaged())
+        let before = try folder.files()
+        #expect(try run("-y", folder.data.string).exit & 1 == 1)
+        let above = folder.data.removingLastComponent()
+        let link = above.appending("undo-me")
+        #expect(symlink(try folder.keptIn().string, link.string) == 0)
+        #expect(try run("--undo", link.string).exit == 1)
+        #expect(try folder.files() == before)
+    }
 }
