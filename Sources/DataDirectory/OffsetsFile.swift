@@ -72,12 +72,34 @@ public struct OffsetsFile: Sendable {
         return nil
     }
 
+    /// Opens the file; nil if there is no such name. A link that leads nowhere is a name: what was
+    /// acknowledged may be where it led, on a disk that is not mounted now.
+    private func open() throws(DiskError) -> (any DiskFile)? {
+        do {
+            return try storage.disk.open(path, .read)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            guard try isNamed() else { return nil }
+        }
+        // Unless it is a link, somebody has just made it.
+        return try storage.disk.open(path, .read)
+    }
+
+    private func isNamed() throws(DiskError) -> Bool {
+        do {
+            return try storage.disk.list(path.parentDirectory).contains {
+                $0.name == path.lastComponent
+            }
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return false
+        }
+    }
+
     /// False if there is no file. The size is asked for first: nothing is allocated for a file
     /// that is too large, nor for a sparse terabyte.
     private func read(into buffer: inout ByteBuffer) throws(OffsetsFileError) -> Bool {
         var size: UInt64
         do throws(DiskError) {
-            let file = try storage.disk.open(path, .read)
+            guard let file = try open() else { return false }
             defer { file.close() }
             size = try file.status().size
             while size <= UInt64(OffsetsFormat.byteLimit) {
@@ -88,7 +110,6 @@ public struct OffsetsFile: Sendable {
                 size += 65_536
             }
         } catch {
-            if error.operation == .open, error.errno == .noSuchFileOrDirectory { return false }
             throw .io(error)
         }
         throw .damaged(path: path, OffsetsDamage(reason: .tooLarge(bytes: size), offset: 0))

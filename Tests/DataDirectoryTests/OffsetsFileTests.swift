@@ -49,6 +49,17 @@ import WAL
         #expect(try OffsetsFile(below).load() == nil)
     }
 
+    @Test func aLinkThatLeadsNowhereIsAnErrorAndNotMissing() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("offsets.json")
+        #expect(symlink("nowhere", path.string) == 0)
+        let error = DiskError(operation: .open, path: path, errno: .noSuchFileOrDirectory)
+        #expect(throws: OffsetsFileError.io(error)) { try OffsetsFile(path).load() }
+        // And once it leads to a file, that is it.
+        try OffsetsFile(directory.appending("nowhere")).store(try offsets(3))
+        #expect(try OffsetsFile(path).load() == offsets(3))
+    }
+
     @Test func aNewFileHasTheModeOfTheOldOneAndTheFirstThatOfTheSegment() throws {
         let directory = try TemporaryDirectory()
         let path = directory.appending("offsets.json")

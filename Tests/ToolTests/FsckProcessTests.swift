@@ -220,6 +220,20 @@ import WAL
         #expect(try exit(folder.path, "--topic", "a") == 0)
     }
 
+    @Test(arguments: ["offsets.json", "segment.log", "00000000000000000000.log"])
+    func aNameThatIsALinkToNothingIsAnErrorAndNoVerdict(name: String) throws {
+        try write(DumpFrame.segment(FsckProcessTests.frames))
+        let path = topic.appendingPathComponent(name).path
+        if name == "segment.log" { #expect(unlink(path) == 0) }
+        #expect(symlink("nowhere", path) == 0)
+        let check = try check(folder.path)
+        #expect(check.exit() == 8)
+        #expect(check.error.contains("\(name): No such file"), "\(check.error)")
+        #expect(check.error.contains("where it leads if it is a link"), "\(check.error)")
+        #expect(try exit("-y", folder.path) == 8)
+        #expect(try report(folder.path).object.text("verdict") == "error")
+    }
+
     @Test(.enabled(if: OrdinaryUser.canRun("toymq-fsck"), "no ordinary user can run the tool"))
     func whatAnOrdinaryUserMayNotReadIsAnErrorAndNoVerdict() throws {
         try write(DumpFrame.segment(FsckProcessTests.frames))

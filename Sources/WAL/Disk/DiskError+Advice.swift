@@ -7,8 +7,11 @@ extension DiskError {
         case .permissionDenied, .notPermitted:
             "run this as a user who may, or change who may"
         case .noSuchFileOrDirectory:
-            operation == .makeDirectory
-                ? "make the directory above it first" : "look whether the path is right"
+            switch operation {
+            case .makeDirectory: "make the directory above it first"
+            case .open: "look whether the path is right, and where it leads if it is a link"
+            default: "look whether the path is right"
+            }
         case .notDirectory: "what should be a directory is something else; is the path right?"
         case .isDirectory: "a directory has the place of a file; move it away"
         case .invalidArgument where operation == .open:
