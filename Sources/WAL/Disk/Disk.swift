@@ -121,8 +121,8 @@ package protocol DiskFile: AnyObject, Sendable {
     func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int
     /// Cuts or extends the file.
     func truncate(to size: UInt64) throws(DiskError)
-    /// Gives it to another owner and group and sets its mode. An ordinary user cannot give a file
-    /// away: then it stays his, and that is no error.
+    /// Gives it to another owner and group and sets its mode. Where this process may not give a
+    /// file away, as an ordinary user's may not, it stays whose it is, and that is no error.
     func setAccess(_ access: FileAccess) throws(DiskError)
     /// fdatasync(2), or fsync(2) when `.everything` is asked for.
     func sync(_ extent: SyncExtent) throws(DiskError)

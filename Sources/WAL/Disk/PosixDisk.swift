@@ -155,9 +155,10 @@ extension System {
             if now?.owner != access.owner || now?.group != access.group {
                 switch fchown(descriptor, access.owner, access.group) {
                 case .success: break
-                case .failure(.notPermitted) where !isRoot:
-                    // An ordinary user can make no files but his own, and works only where he may
-                    // write anyway. A group that he is in he can give.
+                case .failure(.notPermitted), .failure(.invalidArgument):
+                    // Who is not root, or root without the capability or in a namespace that does
+                    // not know the owner, can make no files but his own, and works only where he
+                    // may write anyway. A group that he is in he can give.
                     _ = keepingOwner(descriptor, group: access.group)
                 case .failure(let errno): throw errno
                 }

@@ -90,9 +90,6 @@ enum System {
         retrying { Glibc.fchmod(descriptor, permissions) }
     }
 
-    /// geteuid(2)
-    static var isRoot: Bool { geteuid() == 0 }
-
     /// fdatasync(2)
     static func fdatasync(_ descriptor: Int32) -> Result<Int32, Errno> {
         retrying { Glibc.fdatasync(descriptor) }
