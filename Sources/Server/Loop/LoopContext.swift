@@ -113,13 +113,11 @@ final class LoopContext: @unchecked Sendable {
         nextCommitHere = time + LoopContext.pause
     }
 
-    /// While the connection that publishes is the only one there is, and the disk is quick, its
-    /// commits are made on the loop: two hand-overs between threads cost as much as the sync.
-    /// Everything else on the loop waits for that sync, for as long as a disk hangs: hence not
-    /// where there is anybody else.
+    /// While one connection alone publishes, and the disk is quick, its commits are made on the
+    /// loop: two hand-overs between threads cost as much as the sync. Everything else on the loop
+    /// waits for that sync, for as long as a disk hangs; metrics have a loop of their own.
     private var mayCommitHere: Bool {
         ticksOfPublisher >= LoopContext.ticksOfSolePublisher
-            && service.counters.openConnections.now == 1 && connections[publisher] != nil
             && (nextCommitHere == 0 || MonotonicClock.now() >= nextCommitHere)
     }
 
