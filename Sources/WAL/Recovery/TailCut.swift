@@ -16,9 +16,9 @@ package enum TailCut {
         try file.truncate(to: end)
     }
 
-    /// Copies the bytes of `segment` from `offset` to `size`, its end, into a file beside it and makes that
-    /// durable: `segment.log.torn-<position>`, with `.2`, `.3` … behind if that holds other bytes.
-    /// A copy that a crash left unfinished holds other bytes and is left alone.
+    /// Copies the bytes of `segment` from `offset` to `size`, its end, into a file beside it and
+    /// makes that durable: `segment.log.torn-<position>`, with `.2`, `.3` … behind if that holds
+    /// other bytes. A copy that a crash left unfinished holds other bytes and is left alone.
     package static func setAside(
         _ segment: any DiskFile, from offset: UInt64, to size: UInt64, position: UInt64,
         directory: FilePath, disk: any Disk
