@@ -244,7 +244,7 @@ import WALTestSupport
     func anIdleLogKeepsNoLargeBatch(_ style: String) async throws {
         let fixture = LogFixture(threads: 2)
         let log = try fixture.open()
-        let large = [UInt8](repeating: 7, count: 3 << 20)
+        let large = [UInt8](repeating: 7, count: 2 * Batch.keptBytes)
         for payload in [large, [1]] {
             switch style {
             case "callback": #expect(try log.appendLater(TestMessage(payload)).wait())
