@@ -59,7 +59,6 @@ package enum FindingKind: String, CaseIterable, Sendable {
 
     /// Whether it is a remark about a single frame, which is there.
     package var isAboutOneFrame: Bool { self == .lost || self == .clockBack }
-
 }
 
 extension LogFinding.Kind {

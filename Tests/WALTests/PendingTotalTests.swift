@@ -82,6 +82,30 @@ import WALTestSupport
         try logs.close()
     }
 
+    @Test func aLogThatIsLetGoOfGivesItsRoomBack() throws {
+        final class Observer: AppendObserver {
+            func appended(first: MessageID, count: Int, tag: UInt64) {}
+            func appendFailed(count: Int, tag: UInt64, error: LogError) {}
+        }
+        let logs = try Logs(1)
+        let room = Event()
+        do {
+            let other = try Log.open("/logs/other", host: logs.host)
+            let observer = Observer()
+            for _ in 0..<7 {
+                try Logs.message.withMessage { (message) throws(LogError) in
+                    try other.append(message, observer: observer, tag: 0)
+                }
+            }
+            logs.logs[0].notifyRoom { room.fire() }
+            #expect(logs.host.pending.bytes > 7 << 20 && !room.hasFired)
+        }
+        #expect(room.hasFired)
+        #expect(logs.host.pending.bytes == 0)
+        #expect(try logs.logs[0].append(Logs.message) == 0)
+        try logs.close()
+    }
+
     @Test func whoWaitsForTheOthersIsToldWhenItsLogIsClosed() throws {
         let logs = try Logs()
         let first = try logs.fill()

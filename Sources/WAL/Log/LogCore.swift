@@ -90,6 +90,13 @@ final class LogCore: Sendable {
         self.state = Monitor(state)
     }
 
+    /// What was staged for observers and never committed goes with a log that is let go of, and the
+    /// room that it took is the other logs' again.
+    deinit {
+        host.pending.give(state.withLock { $0.pendingBytes })
+        host.pending.tellIfRoom()
+    }
+
     // MARK: Staging
 
     /// Copies a message into the batch that is being filled. Its place is final from here on,

@@ -16,12 +16,16 @@ final class PendingTotal: Sendable {
     /// How many bytes wait.
     var bytes: Int { total.load(ordering: .relaxed) }
 
-    /// Takes room for so many bytes; false if there is none.
+    /// Takes room for so many bytes; false if there is none. What is refused is never in the total:
+    /// whoever gives room back meanwhile would take it for bytes that wait, and tell nobody.
     func take(_ count: Int) -> Bool {
-        if total.wrappingAdd(count, ordering: .sequentiallyConsistent).newValue <= limit {
-            return true
+        var now = total.load(ordering: .relaxed)
+        while now + count <= limit {
+            let (isTaken, found) = total.weakCompareExchange(
+                expected: now, desired: now + count, ordering: .sequentiallyConsistent)
+            if isTaken { return true }
+            now = found
         }
-        give(count)
         return false
     }
 
