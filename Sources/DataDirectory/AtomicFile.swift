@@ -21,8 +21,8 @@ package enum AtomicFile {
     /// When it throws, the old bytes or the new ones are there. If the error is that of the
     /// directory's fsync, the new ones are seen, but a power loss may bring the old ones back.
     ///
-    /// - Parameter access: owner, group and mode in place of those of the old file; nil where there
-    ///   is none leaves them to the system.
+    /// - Parameter access: owner, group and mode where there is no old file; nil leaves them to the
+    ///   system.
     package static func replace(
         _ path: FilePath, with bytes: RawSpan, on storage: Storage, like access: FileAccess? = nil
     ) throws(DiskError) {
@@ -32,8 +32,7 @@ package enum AtomicFile {
         // trusted, and a new file (O_EXCL) is ours whatever had its name.
         if try disk.status(temporary) != nil { try disk.remove(temporary) }
         do {
-            let replaced = try disk.status(path)?.access
-            let file = try disk.make(temporary, like: access ?? replaced)
+            let file = try disk.make(temporary, like: disk.status(path)?.access ?? access)
             try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
             // The space is given back if that can be done; the first error is the one to tell.

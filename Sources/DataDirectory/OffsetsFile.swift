@@ -56,20 +56,13 @@ public struct OffsetsFile: Sendable {
             throw .tooLarge(path: path, bytes: bytes.count)
         }
         do {
-            try AtomicFile.replace(path, with: bytes.bytes, on: storage, like: access())
+            // The first one is as the segment that it speaks of.
+            let segment = SegmentName.active.path(in: path.parentDirectory)
+            try AtomicFile.replace(
+                path, with: bytes.bytes, on: storage, like: storage.disk.status(segment)?.access)
         } catch {
             throw .io(error)
         }
-    }
-
-    /// Owner, group and mode: those of the old file, and for the first one those of the segment
-    /// that it speaks of; nil where there is neither.
-    private func access() throws(DiskError) -> FileAccess? {
-        let segment = SegmentName.active.path(in: path.parentDirectory)
-        for file in [path, segment] {
-            if let there = try storage.disk.status(file) { return there.access }
-        }
-        return nil
     }
 
     /// Opens the file; nil if there is no such name. A link that leads nowhere is a name: what was
