@@ -138,8 +138,8 @@ let package = Package(
         .executableTarget(
             name: "toymq-bench",
             dependencies: [
-                "WAL", "CZlib", "ToyMQClient", "JSONText", "ToolSupport", "Threads",
-                argumentParser, nioConcurrency, deque, systemPackage,
+                "WAL", "CZlib", "ToyMQClient", "Wire", "JSONText", "ToolSupport", "Threads",
+                argumentParser, nioCore, nioPosix, nioConcurrency, deque, systemPackage,
             ],
             packageAccess: false, swiftSettings: strict),
 

@@ -56,8 +56,8 @@ struct BrokerOptions: ParsableArguments {
         return bytes
     }
 
-    static func time(of payload: [UInt8]) -> UInt64 {
-        payload.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    static func time(of payload: Span<UInt8>) -> UInt64 {
+        (0..<min(8, payload.count)).reduce(0) { $0 | UInt64(payload[$1]) << (8 * UInt64($1)) }
     }
 }
 

@@ -9,13 +9,18 @@ struct EndToEndCommand: ParsableCommand {
         abstract: "Measures from PUB sent to MSG received by a waiting consumer elsewhere.",
         discussion: """
             One connection publishes, another one consumes and acknowledges. --window messages are on \
-            their way at once: with 1 the next one is published when the one before has come.
+            their way at once: with 1 the next one is published when the one before has come. \
+            The client library takes its share, for it wakes a task for each message and its event \
+            loop for each command. With --bare it is left out, and what is measured is the broker.
             """)
 
     @OptionGroup var broker: BrokerOptions
 
     @Option(help: "Messages on their way at once.")
     var window = 1
+
+    @Flag(help: "Without the client library: both connections on one event loop.")
+    var bare = false
 
     @OptionGroup var period: Period
 
@@ -26,16 +31,29 @@ struct EndToEndCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let options = try broker.clientOptions()
-            let (broker, window, period) = (broker, window, period.nanoseconds)
-            let latency = try waitFor {
-                try await ToyMQClient.with(options) { client in
-                    try await Self.measure(client, broker, window, period)
-                }
-            }
+            let latency = try bare ? measureBare(options) : measure(options)
             try BrokerReport(
                 measurement: "e2e", setting: [("window", window), ("size", broker.size)],
                 messages: latency.count, seconds: self.period.seconds, latency: latency
             ).print(json: broker.json)
+        }
+    }
+
+    /// A topic that nobody has used, so that nothing comes but what is published now.
+    static func newTopic(_ broker: BrokerOptions) -> String {
+        "\(broker.topic).e2e-\(MonotonicClock.now())"
+    }
+
+    private func measureBare(_ options: ClientOptions) throws -> Histogram {
+        try BareEndToEnd.measure(options, broker, window, period.nanoseconds)
+    }
+
+    private func measure(_ options: ClientOptions) throws -> Histogram {
+        let (broker, window, period) = (broker, window, period.nanoseconds)
+        return try waitFor {
+            try await ToyMQClient.with(options) { client in
+                try await Self.measure(client, broker, window, period)
+            }
         }
     }
 
@@ -67,7 +85,7 @@ struct EndToEndCommand: ParsableCommand {
         published: (PendingPublish) -> Void
     ) async throws -> Histogram {
         var histogram = Histogram()
-        let topic = "\(broker.topic).e2e-\(MonotonicClock.now())"
+        let topic = newTopic(broker)
         let subscription = try client.subscribe(to: topic, as: "bench")
         for _ in 0..<window {
             published(
@@ -78,7 +96,7 @@ struct EndToEndCommand: ParsableCommand {
             let now = MonotonicClock.now()
             guard now < period.upperBound else { break }
             if now >= period.lowerBound {
-                histogram.record(now - BrokerOptions.time(of: delivery.payload))
+                histogram.record(now - BrokerOptions.time(of: delivery.payload.span))
             }
             delivery.ackWithoutWaiting()
             published(

@@ -13,10 +13,10 @@ import TestSupport
             + arguments.dropFirst()
     }
 
-    @Test(arguments: ["publish", "consume", "e2e"])
-    func aMessageThatIsRefusedEndsIt(measurement: String) throws {
+    @Test(arguments: [["publish"], ["consume"], ["e2e"], ["e2e", "--bare"]])
+    func aMessageThatIsRefusedEndsIt(measurement: [String]) throws {
         let broker = try TestBroker("--max-payload", "1KiB")
-        let result = try FinishedProcess(words(broker, [measurement, "--size", "4096"]))
+        let result = try FinishedProcess(words(broker, measurement + ["--size", "4096"]))
         #expect(result.exit == 2)
         #expect(result.error.contains("TOO_LARGE"), "\(result.error)")
     }
@@ -38,6 +38,25 @@ import TestSupport
         #expect(error.contains("the backlog was not published"), "\(error)")
     }
 
+    @Test func aBrokerThatEndsWhileItIsMeasuredWithoutTheLibraryEndsIt() throws {
+        let broker = try TestBroker()
+        let child = try ChildProcess(
+            words(broker, ["e2e", "--bare", "--topic", "t", "--seconds", "600"]), error: .pipe)
+        let topics = broker.root.appending("data/topics").string
+        try #require(
+            child.comes {
+                (try? FileManager.default.contentsOfDirectory(atPath: topics))?.isEmpty == false
+            })
+        try broker.crashAndRestart()
+        let error = String(decoding: child.readErrorToEnd(), as: UTF8.self)
+        #expect(child.wait() == .exit(2))
+        #expect(error.contains("connection"), "\(error)")
+        // And where there is none from the beginning.
+        let none = try FinishedProcess(
+            [builtProgram("toymq-bench"), "e2e", "--bare", "--addr", "127.0.0.1:1"])
+        #expect(none.exit == 2 && none.error.contains("127.0.0.1:1"), "\(none.error)")
+    }
+
     @Test func aTokenIsShown() throws {
         let folder = try TemporaryDirectory()
         let file = try folder.write("secret\n".utf8, to: "token").string
@@ -45,6 +64,7 @@ import TestSupport
         for arguments in [
             ["publish", "--seconds", "0.1", "--warmup", "0"], ["consume", "--messages", "10"],
             ["e2e", "--seconds", "0.1", "--warmup", "0"],
+            ["e2e", "--bare", "--seconds", "0.1", "--warmup", "0"],
         ] {
             let without = try FinishedProcess(words(broker, arguments))
             #expect(without.exit == 2 && without.error.contains("AUTH"), "\(without.error)")

@@ -145,6 +145,7 @@ import TestSupport
         for (name, arguments) in [
             ("publish", ["--connections", "3", "--window", "4"] + time),
             ("consume", ["--messages", "500"]), ("e2e", time),
+            ("e2e", ["--bare", "--window", "3"] + time),
         ] {
             let result = try run("toymq-bench", [name] + address + arguments)
             #expect(result.exit == 0, "\(result.error)")
