@@ -119,11 +119,11 @@ public final class Chaos {
     /// A crash tells something only if messages were OK'd since the one before: on a machine that
     /// is busy with something else that may take longer than was planned.
     private func waitForWork() throws {
-        let (before, deadline) = (okBefore, ContinuousClock.now + .seconds(60))
+        let (before, deadline) = (okBefore, ContinuousClock.now + .seconds(plan.patience))
         // After a finding, such as a topic that is damaged, there may never be any.
         while total.ok == before, violations.count == 0 {
             guard ContinuousClock.now < deadline else {
-                throw ChaosError("no message was OK'd for 60 s")
+                throw ChaosError("no message was OK'd for \(Int(plan.patience)) s")
             }
             try sleep(until: .now + .milliseconds(5))
         }

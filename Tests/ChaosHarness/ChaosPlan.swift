@@ -19,6 +19,8 @@ public struct ChaosPlan: Sendable {
     public var tornBytes = 0
     /// How long after its answer an acknowledgement may be missing on disk.
     public var flushSlack = 2.0
+    /// Seconds that may pass without an OK before the run is given up.
+    public var patience = 60.0
 
     /// A short run.
     public init() {}

@@ -42,6 +42,8 @@ import Testing
         plan.producers = 1
         plan.rate = 600
         plan.window = 32
+        // Its tasks wait for the tests that run beside it, with a sanitizer for minutes.
+        plan.patience = 400
         return try await onThread { [plan] in
             let victim = PowerCutVictim(acknowledgesEarly: acknowledgesEarly)
             return Result { try Chaos(plan, against: victim).run() }
