@@ -105,6 +105,20 @@ import WALTestSupport
                 == Array(0..<6))
     }
 
+    @Test(arguments: [10, 11, 12])
+    func aFileWithoutAMessageUnderANameOfTheActiveSegmentIsSetAsideAndCostsNone(
+        _ first: UInt64
+    ) throws {
+        let end = SegmentBuilder(firstID: first, base: 1 << 41)
+        for bytes in [[], end.bytes] {
+            let files = log() + [(name(first), bytes)]
+            let outcome = try RepairBench(files).repair()
+            #expect(outcome.report.actions.map(\.kind) == [.remove])
+            #expect(outcome.report.actions.map(\.file) == [name(first)])
+            #expect(try RepairBench.idsAfterRepair(files) == Array(0..<12))
+        }
+    }
+
     @Test func theSegmentOfAnotherLogCostsNoMessageOfThisOne() throws {
         for place in 0..<4 {
             for base: UInt64 in [1 << 20, 1 << 61] {

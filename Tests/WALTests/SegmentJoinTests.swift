@@ -152,6 +152,41 @@ import WALTestSupport
         #expect(try image([wrapped, behind]).examine().verdict == .clean)
     }
 
+    @Test(arguments: [7, 8, 9])
+    func aFileWithoutAMessageUnderANameWithinTheActiveSegmentIsNoLoss(_ first: UInt64) throws {
+        let segments = three()
+        let name = SegmentName.sealed(first: first).fileName
+        var marks = SegmentBuilder(firstID: first, base: segments[2].position)
+        let one = marks.bytes
+        marks.addMark()
+        for bytes in [[], one, marks.bytes, SegmentBuilder(firstID: 100, base: 1).bytes] {
+            var log = image(segments)
+            log.files.append((name, bytes))
+            let found = try log.examine()
+            #expect(found.verdict == .damaged)
+            #expect(found.kinds == [.segmentOverlap])
+            #expect(found.findings.first?.segment == name)
+            #expect(found.findings.allSatisfy { $0.lost == nil })
+            #expect(found.nextID == 9)
+            #expect(found.segments.map(\.messages) == [3, 3, 0, 3])
+            #expect(throws: OpenError.self) {
+                _ = try Log.open(LogImage.directory, host: .on(log.disk()))
+            }
+        }
+    }
+
+    @Test func theNameOfAFileWithoutAMessageProvesThatTheLogHadComeSoFar() throws {
+        let segments = three()
+        var log = image(segments)
+        log.files.append((SegmentName.sealed(first: 11).fileName, []))
+        let found = try log.examine()
+        #expect(found.kinds == [.segmentMissing, .segmentOverlap])
+        #expect(found.findings[0].segment == SegmentName.activeName)
+        #expect(found.findings[0].offset == UInt64(segments[2].bytes.count))
+        #expect(found.findings[0].lost == 9...10)
+        #expect(found.nextID == 11)
+    }
+
     // MARK: Marks
 
     @Test func aSegmentOfAtMost38BytesWithoutAWholeMarkWasNotFinished() throws {

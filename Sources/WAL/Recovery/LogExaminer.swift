@@ -74,8 +74,10 @@ package struct LogExaminer {
         defer { active?.file.close() }
         activeMark = active?.mark
         activeBase = active?.base
-        let order = try order(listing, active)
-        bound = max(bound, order.namesProve)
+        let strays = try strays(among: listing.sealed, active)
+        let isStray = Set(strays)
+        let order = try order(listing.sealed.filter { !isStray.contains($0) }, active)
+        bound = max(bound, order.namesProve, strays.last ?? 0)
         if active?.isMade == true { result.active = .made }
         for (index, entry) in order.entries.enumerated() {
             let next = index + 1 < order.entries.count ? order.entries[index + 1] : nil
@@ -91,6 +93,9 @@ package struct LogExaminer {
             result.active = .unmade(exists: active != nil)
             reportEmptyBefore()
             try judgeUnmade(active)
+        }
+        if let activeMark {
+            for first in strays { try report(stray: first, activeID: activeMark.id) }
         }
         // A later version's frame is judged from the first place without a valid frame, and that
         // may be long before it.

@@ -79,11 +79,10 @@ struct SegmentOrder {
 }
 
 extension LogExaminer {
-    /// The order of the segments of `listing`.
-    func order(_ listing: SegmentListing, _ active: Active?) throws(DiskError) -> SegmentOrder {
+    /// The order of the segments of these names and of `segment.log`.
+    func order(_ sealed: [UInt64], _ active: Active?) throws(DiskError) -> SegmentOrder {
         let made = active.flatMap { $0.isMade ? ($0.firstID, $0.mark) : nil }
-        let names = try SegmentNames(
-            listing.sealed, active: active?.mark, in: directory, on: disk)
-        return SegmentOrder(listing.sealed, active: made, told: try names.told())
+        let names = try SegmentNames(sealed, active: active?.mark, in: directory, on: disk)
+        return SegmentOrder(sealed, active: made, told: try names.told())
     }
 }
