@@ -155,6 +155,14 @@ import WALTestSupport
         }
     }
 
+    @Test func whatIsMadeUpForALostFirstSegmentIsNotLaterThanTheNextOne() throws {
+        var files = log()
+        for index in 30..<files[0].bytes.count { files[0].bytes[index] ^= 0x55 }
+        let bench = RepairBench(files)
+        #expect(try bench.repair().bits == [.corrected, .messagesLost])
+        #expect(try bench.check().topics[0].findings.map(\.kind) == [.lost])
+    }
+
     @Test func aSegmentCutBehindALostFrameCostsNoOther() throws {
         for size in 1..<38 {
             var files = log(8)

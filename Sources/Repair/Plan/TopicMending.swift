@@ -113,7 +113,7 @@ struct TopicMending {
             var plan = SegmentPlan(
                 segment, content ?? .pieces([], source: nil),
                 start: SegmentStart(base: base ?? 0, firstID: starts[index].firstID),
-                timestamp: end?.timestamp ?? segment.runs.first?.firstTimestamp ?? now,
+                timestamp: end?.timestamp ?? firstTimestamp(of: segments[index...]) ?? now,
                 on: disk, path: segment.file.path(in: directory))
             do {
                 try plan.build(
@@ -127,6 +127,11 @@ struct TopicMending {
             end = (plan.endPosition, plan.timestamp)
         }
         return way
+    }
+
+    /// That of the first frame that is kept: what is made up before it must not be later.
+    private func firstTimestamp(of segments: ArraySlice<SegmentFacts>) -> UInt64? {
+        segments.lazy.compactMap(\.runs.first?.firstTimestamp).first
     }
 
     /// What the segment before `index` has to reach.
