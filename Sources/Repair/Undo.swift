@@ -31,20 +31,25 @@ package struct Undo {
 
     /// What was put back; nothing if every file is already what it was before the repair. Throws,
     /// and has changed nothing, unless each file is what the repair left or what it was before.
+    /// Where a call fails after that, `RepairError.partly` tells what was put back until then.
     package func run() throws(RepairError) -> [ReportAction] {
         let manifest = try Manifest.load(directory, on: disk)
+        var actions: [ReportAction] = []
         do {
             let locks = try takeLocks(manifest)
             defer { for lock in locks { lock.release() } }
             let left = try toDo(manifest)
             try check(left)
-            var actions: [ReportAction] = []
             // Files before temporary ones: our own temporary files have their names.
             let order =
                 left.filter { !isTemporary($0) } + left.filter { isTemporary($0) }
-            for entry in order { actions.append(try putBack(entry)) }
-            return try actions + removeLeftOvers(manifest)
-        } catch { throw RepairError(error) }
+            for entry in order { try putBack(entry, &actions) }
+            try removeLeftOvers(manifest, &actions)
+            return actions
+        } catch {
+            let failure = RepairError(error)
+            throw actions.isEmpty ? failure : .partly(actions, failure.asDiskError)
+        }
     }
 
     private func path(_ entry: Manifest.Entry) -> FilePath { root.pushing(FilePath(entry.file)) }
@@ -100,25 +105,27 @@ package struct Undo {
     }
 
     /// Temporary files of a repair or an undo that was interrupted.
-    private func removeLeftOvers(_ manifest: Manifest) throws(DiskError) -> [ReportAction] {
+    private func removeLeftOvers(
+        _ manifest: Manifest, _ actions: inout [ReportAction]
+    ) throws(DiskError) {
         let names = Set(manifest.entries.map(\.file))
-        var actions: [ReportAction] = []
         for entry in manifest.entries where !names.contains(entry.file + ".tmp") {
             let temporary = AtomicFile.temporary(of: path(entry))
             guard try disk.status(temporary)?.kind == .file else { continue }
             try disk.remove(temporary)
             let folder = temporary.removingLastComponent()
-            try Force.names(in: folder, of: disk)
             actions.append(
                 ReportAction(
                     kind: .remove, topic: folder.lastComponent?.string ?? "",
                     file: temporary.lastComponent?.string ?? "",
                     detail: "left by a repair that was interrupted"))
+            try Force.names(in: folder, of: disk)
         }
-        return actions
     }
 
-    private func putBack(_ entry: Manifest.Entry) throws(DiskError) -> ReportAction {
+    private func putBack(
+        _ entry: Manifest.Entry, _ actions: inout [ReportAction]
+    ) throws(DiskError) {
         let path = path(entry)
         let folder = path.removingLastComponent()
         var detail = "there was no such file before the repair"
@@ -134,9 +141,11 @@ package struct Undo {
         } else {
             try disk.remove(path)
         }
+        // Whoever looks finds it done, whether or not its name can be forced.
+        actions.append(
+            ReportAction(
+                kind: .putBack, topic: folder.lastComponent?.string ?? "",
+                file: path.lastComponent?.string ?? "", detail: detail))
         try Force.names(in: folder, of: disk)
-        return ReportAction(
-            kind: .putBack, topic: folder.lastComponent?.string ?? "",
-            file: path.lastComponent?.string ?? "", detail: detail)
     }
 }

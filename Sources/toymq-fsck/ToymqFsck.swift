@@ -283,9 +283,17 @@ struct FsckCommand: ParsableCommand {
 
     private func putBack(_ directory: String) throws -> ExitBits {
         var report = InspectionReport(path: directory)
-        do {
+        var stopped: ExitBits = []
+        do throws(RepairError) {
             report.actions = try Undo(FilePath(directory), on: .local).run()
-        } catch { throw FsckCommand.failed("\(error)") }
+        } catch {
+            guard case .partly(let actions, _) = error else {
+                throw FsckCommand.failed("\(error)")
+            }
+            FsckCommand.say("\(error)")
+            report.actions = actions
+            stopped = .operational
+        }
         // It looks at no topic, so there is none to give a verdict on.
         if report.actions.isEmpty, !json, !quiet {
             return put { () throws(OutputError) in
@@ -293,7 +301,7 @@ struct FsckCommand: ParsableCommand {
                     "\(directory): nothing to put back; each file is what it was before the repair")
             }
         }
-        let bits = show(report)
+        let bits = show(report).union(stopped)
         return report.actions.isEmpty ? bits : bits.union(.corrected)
     }
 }

@@ -46,8 +46,8 @@ package enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .io(let error): "\(error)"
         case .partly(_, let error):
-            "\(error); by then a part of the repair was done, which the report lists: run it again "
-                + "to have the rest done"
+            "\(error); by then a part was done, which the report lists: run it again to have the "
+                + "rest done"
         case .inUse(let path, .process(let id)?): LockHolder.complaint(path, id)
         case .inUse(let path, _): LockHolder.complaint(path, nil)
         case .changed(let path): "\(path) has changed meanwhile; nothing was done, run again"
