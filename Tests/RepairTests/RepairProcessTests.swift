@@ -89,6 +89,32 @@ import WALTestSupport
         #expect(try run(data).exit == 4)
     }
 
+    @Test func anUndoThatIsStoppedListsWhatItHasPutBackWithNineAndGoesOnWhenRunAgain() throws {
+        let folder = try Folder()
+        var torn = segment(5)
+        torn.bytes.removeLast(7)
+        try folder.put(torn.bytes, "segment.log")
+        try folder.put([1], "offsets.json")
+        let before = try folder.files
+        #expect(try run("--repair", folder.data.path).exit == 1)
+        let kept = try keptIn(folder.data)
+        // A directory with something in it, under the name of the temporary file, is not removed.
+        let inTheWay = folder.topic.appendingPathComponent("segment.log.tmp")
+        try FileManager.default.createDirectory(
+            at: inTheWay.appendingPathComponent("something"), withIntermediateDirectories: true)
+        let stopped = try run("--undo", kept, "--json")
+        #expect(stopped.exit == 9)
+        #expect(stopped.error.contains("run it again"), "\(stopped.error)")
+        let actions = try #require(try object(stopped.output)["actions"] as? [[String: Any]])
+        let names = actions.compactMap { $0["file"] as? String }
+        try #require(names.count == 2)
+        #expect(names[0] == "offsets.json")
+        #expect(names[1].hasPrefix("segment.log.torn-"))
+        try FileManager.default.removeItem(at: inTheWay)
+        #expect(try run("--undo", kept).exit == 1)
+        #expect(try folder.files == before)
+    }
+
     @Test func durableLossIs68Then65ThenZeroWhateverThePathIs() throws {
         var damaged = segment(5)
         damaged.addMark()
