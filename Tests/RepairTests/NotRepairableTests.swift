@@ -67,6 +67,14 @@ import WALTestSupport
         #expect(bench.files.count == 1)
     }
 
+    @Test func whereNoPlanIsFoundNothingIsTidiedUp() throws {
+        let bench = RepairBench(damaged(), [("segment.log.tmp", [1]), ("offsets.json", [2])])
+        let topic = try #require(try bench.target().topics.first)
+        let plan = TopicPlanning(topic, on: bench.storage, now: RepairBench.now, passes: 1).plan()
+        #expect(plan.problem == .noPlan(RepairBench.directory))
+        #expect(plan.changes.isEmpty)
+    }
+
     @Test(arguments: ["other.json", "segment.log"])
     func aLinkIsNotReplaced(target: String) throws {
         let directory = try TemporaryDirectory()

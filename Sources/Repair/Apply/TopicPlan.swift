@@ -34,12 +34,15 @@ struct TopicPlanning {
     let target: TopicTarget
     let storage: Storage
     let now: UInt64
+    /// In how many passes a plan has to come to an end.
+    let passes: Int
     private var disk: any Disk { storage.disk }
 
-    init(_ target: TopicTarget, on storage: Storage, now: UInt64) {
+    init(_ target: TopicTarget, on storage: Storage, now: UInt64, passes: Int = 64) {
         self.target = target
         self.storage = storage
         self.now = now
+        self.passes = passes
     }
 
     /// Examines the topic. The plan has no changes if there is nothing to do, or if nothing may be
@@ -129,6 +132,8 @@ struct TopicPlanning {
             start.segments[name] = .file(name.path(in: target.directory))
         }
         try planSegments(start, &plan) { $0.fileName }
+        // Where nothing is mended, nothing is tidied up either, or the exit would say "repaired".
+        guard plan.problem == nil else { return }
         for finding in plan.report.findings where finding.kind == .staleTemp {
             plan.changes.append(
                 FileChange(name: finding.segment, content: nil, detail: finding.detail))
@@ -174,7 +179,8 @@ struct TopicPlanning {
         _ start: PlannedTopic, _ plan: inout TopicPlan, fileName: (SegmentName) -> String
     ) throws(DiskError) {
         let planner = TopicPlanner(
-            disk: disk, directory: target.directory, acknowledged: plan.acknowledged, now: now)
+            disk: disk, directory: target.directory, acknowledged: plan.acknowledged, now: now,
+            passes: passes)
         guard let outcome = try planner.plan(start) else {
             plan.problem = .noPlan(target.directory)
             plan.changes = []

@@ -14,6 +14,9 @@ struct TopicPlanner {
     let acknowledged: UInt64?
     /// Nanoseconds since 1970, for a log without any frame.
     let now: UInt64
+    /// Each pass takes away or mends at least one thing; more than so many is a plan that does not
+    /// come to an end, and is given up.
+    let passes: Int
 
     /// What becomes of the segments.
     struct Outcome {
@@ -23,10 +26,6 @@ struct TopicPlanner {
         /// Messages that the examination has kept and the plan does not.
         var givenUp: [GivenUp] = []
     }
-
-    /// Each pass takes away or mends at least one thing; more than so many is a plan that does not
-    /// come to an end, and is given up.
-    private static let passes = 64
 
     /// The plan; nil if none was found under which the topic is sound. `topic` is what is there.
     func plan(_ start: PlannedTopic) throws(DiskError) -> Outcome? {
@@ -38,7 +37,7 @@ struct TopicPlanner {
         var strangers: Set<SegmentName> = []
         // What was proved once stays proved, also when the proof is set aside.
         var known = acknowledged
-        for _ in 0..<TopicPlanner.passes {
+        for _ in 0..<passes {
             let runs = KeptRuns()
             var found = try outcome.topic.examine(
                 in: directory, on: disk, knownDurable: known, visitor: runs)
