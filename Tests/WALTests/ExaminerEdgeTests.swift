@@ -110,6 +110,20 @@ import WALTestSupport
         #expect(found.findings.map(\.kind) == [.unknownField])
     }
 
+    @Test func whatEndsBeforeTheFrameOfALaterVersionIsTold() throws {
+        var first = SegmentBuilder()
+        first.add(numbered(0..<3))
+        let empty = first.next()
+        var last = empty.next(mark: false)
+        last.add(
+            raw: RawFrame(
+                id: last.firstID, position: last.position, presence: Presence(rawValue: 64)
+            ).bytes, ids: 0)
+        let files = [first, empty].map { ($0.name, $0.bytes) }
+        let log = LogImage(files: files + [(SegmentName.activeName, last.bytes + last.bytes)])
+        #expect(try log.examine().findings.map(\.kind) == [.emptySegment, .unknownField])
+    }
+
     @Test func aLaterVersionsFrameOfAnotherPlaceIsOutOfPlaceAndNoMore() throws {
         var first = SegmentBuilder()
         first.add(numbered(0..<3))

@@ -61,6 +61,8 @@ extension SegmentExaminer {
         if log.isLive, verdict < .damaged { return false }
         switch verdict {
         case .newer:
+            // What ended before this segment is known, whoever wrote it.
+            log.reportEmptyBefore()
             if let newer = behind?.newer { try stopNewer(at: newer.offset, newer.fields) }
             return false
         case .damaged:
