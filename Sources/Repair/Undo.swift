@@ -45,6 +45,8 @@ package struct Undo {
                 left.filter { !isTemporary($0) } + left.filter { isTemporary($0) }
             for entry in order { try putBack(entry, &actions) }
             try removeLeftOvers(manifest, &actions)
+            // What is as it was already may be the work of an undo whose fsync failed.
+            for folder in try folders(manifest) { try Force.names(in: folder, of: disk) }
             return actions
         } catch {
             let failure = RepairError(error)
@@ -55,6 +57,16 @@ package struct Undo {
     private func path(_ entry: Manifest.Entry) -> FilePath { root.pushing(FilePath(entry.file)) }
 
     private func isTemporary(_ entry: Manifest.Entry) -> Bool { entry.file.hasSuffix(".tmp") }
+
+    /// The directories with a file that is put back, in the order of their names.
+    private func folders(_ manifest: Manifest) throws(DiskError) -> [FilePath] {
+        let names = Set(manifest.entries.map { path($0).removingLastComponent().string })
+        var folders: [FilePath] = []
+        for name in names.sorted() where try disk.status(FilePath(name)) != nil {
+            folders.append(FilePath(name))
+        }
+        return folders
+    }
 
     /// DATA/LOCK, and each directory with a file that is put back.
     private func takeLocks(_ manifest: Manifest) throws -> [any DiskLock] {
@@ -67,9 +79,8 @@ package struct Undo {
             if try disk.status(lockFile) != nil {
                 locks.append(try DataGuard.take(lockFile, on: disk))
             }
-            let folders = Set(manifest.entries.map { path($0).removingLastComponent().string })
-            for folder in folders.sorted() where try disk.status(FilePath(folder)) != nil {
-                locks.append(try DataGuard.take(FilePath(folder), on: disk))
+            for folder in try folders(manifest) {
+                locks.append(try DataGuard.take(folder, on: disk))
             }
             return locks
         } catch {

@@ -51,8 +51,12 @@ import WALTestSupport
             }
             let named = told.map { RepairBench.directory.appending($0.file).string }
             #expect(Set(named) == changed, "call \(number)")
+            bench.disk.startTrace()
             _ = try undo.run()
             #expect(bench.files == before, "call \(number)")
+            // What the first one saw done may not have been forced.
+            let forced = bench.disk.trace.filter { $0.operation == .syncDirectory }
+            #expect(forced.map(\.path).contains(RepairBench.directory), "call \(number)")
             if count.withLock({ $0 }) <= number { break }
         }
         #expect(halfway > 3)
