@@ -1,6 +1,5 @@
 import Broker
 import DataDirectory
-import Foundation
 import SystemPackage
 import Testing
 import WAL
@@ -153,9 +152,8 @@ private final class History {
 
 @Suite("Every short history")
 struct SequenceTests {
-    /// Lengths up to 3 in the normal run, 4 in the long one.
-    private static let length =
-        ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1" ? 4 : 3
+    /// A sanitizer takes ten times as long.
+    private static let length = isSanitized ? 3 : 4
 
     @Test("each sequence of events agrees with the model", arguments: Step.allCases.map(\.rawValue))
     func sequences(first: String) throws {

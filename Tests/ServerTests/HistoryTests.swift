@@ -1,6 +1,11 @@
+import DataDirectory
 import Foundation
 import Glibc
+import SystemPackage
+import TestSupport
 import Testing
+import WAL
+import WALTestSupport
 
 /// What may happen to a broker with one topic and one consumer.
 private enum Step: String, CaseIterable {
@@ -15,9 +20,19 @@ private enum Step: String, CaseIterable {
     case disconnect
     case terminate
     case kill
+
+    /// The signal that ends the broker, before it is started again.
+    var signal: Int32? {
+        switch self {
+        case .terminate: SIGTERM
+        case .kill: SIGKILL
+        default: nil
+        }
+    }
 }
 
-/// A broker that several histories share, each with a topic of its own.
+/// A broker that several histories share, each with a topic of its own: they take their steps
+/// together, since each is to see the broker end at the moments that are its own.
 private final class Stage {
     let data: DataFolder
     let arguments: [String]
@@ -85,6 +100,7 @@ private final class History {
         isInOrder = true
     }
 
+    /// Takes a step; if the broker has ended in it, that was started again before.
     func play(_ step: Step) throws {
         switch step {
         case .publish:
@@ -112,12 +128,9 @@ private final class History {
             try deliver()
         case .disconnect: try connect()
         case .terminate:
-            try stage.restart(SIGTERM)
             unsettled = []
             try connect()
-        case .kill:
-            try stage.restart(SIGKILL)
-            try reconnectAfterKill()
+        case .kill: try reconnectAfterKill()
         }
     }
 
@@ -168,23 +181,16 @@ private final class History {
         unread = []
     }
 
-    /// Acknowledgements of the last moment may be lost, and nothing else.
+    /// Acknowledgements of the last moment may be lost, and nothing else: offsets.json says which.
     private func reconnectAfterKill() throws {
-        try connect()
-        let certain = Set(unread)
-        var seen: [UInt64] = []
-        try consumer.send("PING\n")
-        var line = try consumer.line()
-        while line != "PONG" || !certain.isSubset(of: seen) {
-            if line.hasPrefix("MSG ") {
-                seen.append(UInt64(line.split(separator: " ")[2]) ?? .max)
-                _ = try consumer.line()
-            }
-            if line == "PONG" { try consumer.send("PING\n") }
-            line = try consumer.line()
-        }
-        #expect(Set(seen).isSubset(of: certain.union(unsettled)), "\(seen) in \(name)")
-        acknowledged.subtract(seen)
+        let file = OffsetsFile(
+            FilePath(stage.data.path).appending("topics/\(topic)/offsets.json"))
+        let offsets = try file.load()?[ConsumerID("c")]
+        let settled = Set(
+            (0..<published).filter { offsets?.isAcknowledged(MessageID($0)) ?? false })
+        #expect(settled.isSubset(of: acknowledged), "\(settled) in \(name)")
+        #expect(acknowledged.subtracting(unsettled).isSubset(of: settled), "\(settled) in \(name)")
+        acknowledged = settled
         unsettled = []
         try connect()
     }
@@ -198,32 +204,77 @@ private final class History {
     }
 }
 
-private let isLong = ProcessInfo.processInfo.environment["TOYMQ_TEST_LONG"] == "1"
-
-@Suite(
-    "Every short history of a process", .serialized, .timeLimit(.minutes(isLong ? 120 : 10)))
+@Suite("Every short history of a process", .serialized, .timeLimit(.minutes(60)))
 struct HistoryTests {
+    /// A process with a sanitizer takes ten times as long to start.
+    private static let longest = isSanitized ? 2 : 4
+    /// So many are played together, with two connections each.
+    private static let together = 100
+
     @Test("each sequence of events agrees with the model", arguments: [false, true])
-    func histories(isTimed: Bool) throws {
-        let timeout = isTimed ? "100ms" : "30s"
-        let stage = try Stage(["--visibility-timeout", timeout, "--log-level", "error"])
-        var number = 0
-        func explore(_ steps: [Step]) throws {
-            if steps.contains(.timeout) == isTimed, let last = steps.last, last != .disconnect {
-                number += 1
-                let history = try History(steps, stage, isTimed: isTimed, number: number)
-                // What is checked in the end needs something to have happened.
-                try history.play(.publish)
-                try history.play(.publish)
-                try history.play(.deliver)
-                for step in steps { try history.play(step) }
-                try history.end()
+    func histories(isTimed: Bool) async throws {
+        // It waits for the broker all the time, and is not to keep a thread of the pool from others.
+        let played = try await onThread { Result { try HistoryTests.playAll(isTimed: isTimed) } }
+            .get()
+        // Seven steps may be the last; without a timeout, six.
+        let without = (0..<HistoryTests.longest).reduce(0) { sum, _ in sum * 7 + 6 }
+        let all = (0..<HistoryTests.longest).reduce(0) { sum, _ in sum * 8 + 7 }
+        #expect(played == (isTimed ? all - without : without))
+    }
+
+    /// How many they were.
+    private static func playAll(isTimed: Bool) throws -> Int {
+        var played = 0
+        for length in 1...HistoryTests.longest {
+            for group in HistoryTests.groups(length, isTimed: isTimed) {
+                for start in stride(from: 0, to: group.count, by: HistoryTests.together) {
+                    let part = group[start..<min(start + HistoryTests.together, group.count)]
+                    try play(Array(part), length, isTimed: isTimed)
+                    played += part.count
+                }
             }
-            guard steps.count < (isLong ? 4 : 2) else { return }
-            for step in Step.allCases { try explore(steps + [step]) }
         }
-        try explore([])
-        #expect(number > 10)
+        return played
+    }
+
+    /// The sequences of that length, those together in which the broker ends at the same moments.
+    /// What follows the last step is a new connection, so that the last is no disconnection.
+    private static func groups(_ length: Int, isTimed: Bool) -> [[[Step]]] {
+        var places: [[Int32?]: Int] = [:]
+        var groups: [[[Step]]] = []
+        func extend(_ steps: [Step]) {
+            guard steps.count == length else {
+                for step in Step.allCases { extend(steps + [step]) }
+                return
+            }
+            guard steps.contains(.timeout) == isTimed, steps.last != .disconnect else { return }
+            let signals = steps.map(\.signal)
+            if let place = places[signals] {
+                groups[place].append(steps)
+            } else {
+                places[signals] = groups.count
+                groups.append([steps])
+            }
+        }
+        extend([])
+        return groups
+    }
+
+    private static func play(_ sequences: [[Step]], _ length: Int, isTimed: Bool) throws {
+        let timeout = isTimed ? "500ms" : "30s"
+        let stage = try Stage(["--visibility-timeout", timeout, "--log-level", "error"])
+        let histories = try sequences.enumerated().map { number, steps in
+            try History(steps, stage, isTimed: isTimed, number: number)
+        }
+        // What is checked in the end needs something to have happened.
+        for step in [Step.publish, .publish, .deliver] {
+            for history in histories { try history.play(step) }
+        }
+        for index in 0..<length {
+            if let signal = sequences[0][index].signal { try stage.restart(signal) }
+            for (history, steps) in zip(histories, sequences) { try history.play(steps[index]) }
+        }
+        for history in histories { try history.end() }
         #expect(stage.broker.stop() == 0)
     }
 }
