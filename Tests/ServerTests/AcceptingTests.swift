@@ -18,6 +18,7 @@ struct AcceptingTests {
         let service: Service
         let channel: EmbeddedChannel
         private let loop = EmbeddedEventLoop()
+        private var accepted: [EmbeddedChannel] = []
 
         init(limit: Int? = nil) throws {
             let disk = MemoryDisk()
@@ -32,6 +33,8 @@ struct AcceptingTests {
         }
 
         deinit {
+            // Each is closed, or it and its pipeline keep each other in memory.
+            for accepted in accepted { _ = try? accepted.finish() }
             _ = try? channel.finish()
             service.readers.shutdown()
             service.broker.close()
@@ -50,6 +53,7 @@ struct AcceptingTests {
         @discardableResult
         func accepts() throws -> EmbeddedChannel {
             let accepted = EmbeddedChannel(loop: loop)
+            self.accepted.append(accepted)
             try channel.writeInbound(accepted as any Channel)
             #expect(try channel.readInbound(as: (any Channel).self) === accepted)
             return accepted

@@ -115,6 +115,7 @@ struct MetricsTests {
         }
 
         private let channel = EmbeddedChannel()
+        private let listener = EmbeddedChannel()
         private let socket = Reads()
         private let service: Service
         private let writer = WorkPool(threads: 1)
@@ -128,12 +129,13 @@ struct MetricsTests {
             try channel.pipeline.syncOperations.addHandler(socket)
             try channel.pipeline.syncOperations.configureHTTPServerPipeline()
             try channel.pipeline.syncOperations.addHandler(
-                MetricsHandler(service, writer, EmbeddedChannel()))
+                MetricsHandler(service, writer, listener))
             try channel.connect(to: SocketAddress(unixDomainSocketPath: "/metrics")).wait()
         }
 
         deinit {
             _ = try? channel.finish()
+            _ = try? listener.finish()
             writer.shutdown()
             service.readers.shutdown()
             service.broker.close()
