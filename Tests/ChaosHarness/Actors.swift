@@ -124,7 +124,10 @@ struct Consumer: Sendable {
                     for late in held.reversed() { late.ackWithoutWaiting() }
                     held = []
                 case 8..<10:
-                    if try await delivery.ack() == .done { ledger.acknowledged(delivery.id) }
+                    let kills = ledger.kills
+                    if try await delivery.ack() == .done {
+                        ledger.acknowledged(delivery.id, sentAfter: kills)
+                    }
                 default: delivery.ackWithoutWaiting()
                 }
             }

@@ -17,7 +17,9 @@ final class Ledger: Sendable {
         var ids: [Stamp: UInt64] = [:]
         /// What offsets.json held when the broker was last killed.
         var flushed = Acknowledgements()
-        /// Acknowledgements that were OK'd, with the time.
+        /// How often the broker was killed.
+        var kills = 0
+        /// Acknowledgements that were sent and OK'd since it was, with the time.
         var acknowledged: [(id: UInt64, time: ContinuousClock.Instant)] = []
         var tally = Tally()
     }
@@ -122,12 +124,17 @@ final class Ledger: Sendable {
         report(text)
     }
 
-    /// The broker said OK to an ACK.
-    func acknowledged(_ id: UInt64) {
+    /// How often the broker was killed until now.
+    var kills: Int { state.withLockedValue { $0.kills } }
+
+    /// The broker said OK to an ACK that was sent when it had been killed `kills` times. One that
+    /// was sent before the last kill may have been OK'd before it, and be gone, however late that
+    /// OK is heard here.
+    func acknowledged(_ id: UInt64, sentAfter kills: Int) {
         let now = ContinuousClock.now
         state.withLockedValue { state in
             state.tally.acknowledged += 1
-            state.acknowledged.append((id, now))
+            if kills == state.kills { state.acknowledged.append((id, now)) }
         }
     }
 
@@ -140,6 +147,7 @@ final class Ledger: Sendable {
         let text = state.withLockedValue { state -> String? in
             defer {
                 state.flushed = flushed
+                state.kills += 1
                 // What was acknowledged right before a kill may be gone with it, for good.
                 state.acknowledged = []
             }
