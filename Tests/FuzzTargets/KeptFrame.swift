@@ -31,6 +31,11 @@ struct KeptFrame {
 
     private static let mark: Int64 = 38
 
+    /// The first id by the name of its file; nil for `segment.log`.
+    private var named: UInt64? {
+        if case .sealed(let first)? = SegmentName(file) { first } else { nil }
+    }
+
     /// How many messages of `frames`, in the order of their log, may have to be given up.
     static func excused(_ frames: [KeptFrame]) -> Int {
         var excused = 0
@@ -56,7 +61,13 @@ struct KeptFrame {
         if frame.file == next.file { return isFilled(room, lost) }
         // Positions only grow from segment to segment.
         guard next.position >= frame.end else { return false }
-        // The lost ids may be of either segment; behind a `lost` frame positions may go on further
+        // A segment keeps its name: what was lost below that is of the one before.
+        if let named = next.named, frame.nextID < named, named < next.id,
+            room < fewest(named - frame.nextID) + mark + fewest(next.id - named)
+        {
+            return false
+        }
+        // Else the lost ids may be of either segment; behind a `lost` frame positions may go on further
         // on.
         let before = next.isMark ? room : room - mark
         let mayBeFurther = frame.isLost || lost > 0
