@@ -261,7 +261,7 @@ struct HistoryTests {
     }
 
     private static func play(_ sequences: [[Step]], _ length: Int, isTimed: Bool) throws {
-        let timeout = isTimed ? "500ms" : "30s"
+        let timeout = isTimed ? "500ms" : "10m"
         let stage = try Stage(["--visibility-timeout", timeout, "--log-level", "error"])
         let histories = try sequences.enumerated().map { number, steps in
             try History(steps, stage, isTimed: isTimed, number: number)
