@@ -56,7 +56,7 @@ package struct Knowledge: Sendable {
 
     package struct BeforeOpening: Sendable {
         var bytes: [UInt8]
-        /// Whether they were all on the platter.
+        /// Whether they were all on the platter, and the name that leads to them.
         var isForced: Bool
     }
 

@@ -79,11 +79,17 @@ package final class Run: @unchecked Sendable {
         if knowledge.offsets.isUsed, let offsets = try loadOffsets() {
             options.knownDurable = offsets.highestAcknowledged
         }
-        let active = disk.state.file(at: directory.appending(SegmentName.activeName))
+        let state = disk.state
+        let active = state.file(at: directory.appending(SegmentName.activeName))
+        let names = state.resolve(directory).flatMap { state.directory($0) }
+        // The power may take a name with all that it leads to, as long as no sync has covered it.
+        let isNamed =
+            names?.forced[SegmentName.activeName] == names?.cached[SegmentName.activeName]
         // A log that failed in this process is cut to its last durable byte without more ado: what
         // stands behind was never acknowledged, and this process knows it.
         knowledge.beforeOpening =
-            hasFailed ? nil : active.map { .init(bytes: $0.cached, isForced: !$0.isDirty) }
+            hasFailed
+            ? nil : active.map { .init(bytes: $0.cached, isForced: !$0.isDirty && isNamed) }
         defer { knowledge.beforeOpening = nil }
         log = try Log.open(directory, host: host, options: options)
         guard let log else { return }
