@@ -10,6 +10,8 @@ import Wire
 /// woken: what is measured is the broker and the network. All of it happens on the event loop.
 final class BareEndToEnd {
     private static let consumer = "bench"
+    /// How long behind the end of the measurement the broker may be silent.
+    private static let patience = TimeAmount.seconds(10)
 
     private let broker: BrokerOptions
     private let options: ClientOptions
@@ -55,6 +57,11 @@ final class BareEndToEnd {
         let subscriber = BareConnection(.init(received: delivered, ended: ended))
         self.publisher = publisher
         self.subscriber = subscriber
+        // Shutting the event loop down cancels it.
+        let end = NIODeadline.uptimeNanoseconds(period.upperBound) + BareEndToEnd.patience
+        loop.assumeIsolated().scheduleTask(deadline: end) {
+            self.ended(BenchError("\(self.broker.addr) does not answer"))
+        }
         connect(publisher, loop)
             .flatMap { self.connect(subscriber, loop).nonisolated() }
             .whenComplete { result in
@@ -142,7 +149,7 @@ final class BareEndToEnd {
     }
 
     private func ended(_ error: any Error) {
-        finish(.failure(BareEndToEnd.told(error, "\(options.host):\(options.port)")))
+        finish(.failure(BareEndToEnd.told(error, broker.addr)))
     }
 
     /// An error without the names of calls and descriptors.
