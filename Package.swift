@@ -58,6 +58,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CLinux"),
 
         // What every program does first, and what several of them read.
         .target(
@@ -71,7 +72,7 @@ let package = Package(
 
         // The log. Knows nothing of topics, sockets or brokers.
         .target(
-            name: "WAL", dependencies: ["CZlib", "Threads", systemPackage],
+            name: "WAL", dependencies: ["CLinux", "CZlib", "Threads", systemPackage],
             swiftSettings: strictLibrary),
 
         // The program on the landing page of the WAL's documentation.

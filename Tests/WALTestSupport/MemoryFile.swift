@@ -173,6 +173,10 @@ final class MemoryFile: DiskFile {
         }
     }
 
+    func startWriting(_ range: Range<UInt64>) {
+        disk.state.withLock { $0.startedWriting.append(range) }
+    }
+
     func truncate(to size: UInt64) throws(DiskError) {
         _ = try begin(.truncate, offset: size)
         try disk.enter(.truncate, path) { state throws(Errno) in

@@ -219,6 +219,8 @@ private final class PosixFile: DiskFile {
         try System.pwrite(descriptor, bytes, offset).orThrow(.write, path)
     }
 
+    func startWriting(_ range: Range<UInt64>) { System.startWriting(descriptor, range) }
+
     func truncate(to size: UInt64) throws(DiskError) {
         _ = try System.ftruncate(descriptor, size).orThrow(.truncate, path)
     }

@@ -4,6 +4,19 @@ internal import Threads
 /// Committing. One thread at a time has a log's writer; it commits what waits, batch by batch, and
 /// takes the next one itself, so that the disk is not idle while threads wake each other.
 extension LogCore {
+    /// A batch that was taken out together with the writer.
+    private struct TakenBatch {
+        let batch: Batch
+        var writer: SegmentWriter
+        /// How writing it went; nil if it has not been tried.
+        var written: Result<Void, SegmentWriter.Failure>?
+
+        init(_ batch: Batch, _ writer: SegmentWriter) {
+            self.batch = batch
+            self.writer = writer
+        }
+    }
+
     /// How many commits a committer makes for one log before it lets others have a turn.
     private static let commitsPerTurn = 64
 
@@ -11,15 +24,15 @@ extension LogCore {
     func commitScheduled() {
         var next = takeBatch()
         for turn in 1...LogCore.commitsPerTurn {
-            guard let (batch, writer) = next else { return }
+            guard let taken = next else { return }
             let goesOn = turn < LogCore.commitsPerTurn
-            guard let done = commit(batch, writer, takesNext: goesOn) else {
+            guard let done = commit(taken, takesNext: goesOn) else {
                 // Not on the last turn: what is taken has to be committed.
                 next = goesOn ? takeBatch() : nil
                 continue
             }
             if let batch = done.next {
-                next = (batch, done.writer)
+                next = batch
             } else if goesOn {
                 next = putBackOrTake(done.writer)
             } else {
@@ -32,8 +45,8 @@ extension LogCore {
     /// Commits the oldest batch. False if there is none, or somebody else has the writer and will
     /// look again when done.
     func commitNext() -> Bool {
-        guard let (batch, writer) = takeBatch() else { return false }
-        if let done = commit(batch, writer, takesNext: false) { putBack(done.writer) }
+        guard let taken = takeBatch() else { return false }
+        if let done = commit(taken, takesNext: false) { putBack(done.writer) }
         return true
     }
 
@@ -51,9 +64,9 @@ extension LogCore {
 
     /// The next batch for the one who has the writer. Without one, or if somebody waits for the
     /// writer, it goes back.
-    private func putBackOrTake(_ writer: SegmentWriter) -> (Batch, SegmentWriter)? {
+    private func putBackOrTake(_ writer: SegmentWriter) -> TakenBatch? {
         let batch = state.withLock { popForWriter(&$0) }
-        if let batch { return (batch, writer) }
+        if let batch { return TakenBatch(batch, writer) }
         putBack(writer)
         return takeBatch()
     }
@@ -65,15 +78,15 @@ extension LogCore {
     }
 
     /// The oldest batch with the writer; without one, the log is not scheduled any more.
-    private func takeBatch() -> (Batch, SegmentWriter)? {
-        let (taken, idleFrom) = state.withLock { state -> ((Batch, SegmentWriter)?, UInt64?) in
+    private func takeBatch() -> TakenBatch? {
+        let (taken, idleFrom) = state.withLock { state -> (TakenBatch?, UInt64?) in
             guard let writer = state.writer else { return (nil, nil) }
             guard let batch = state.pending.popFirst() else {
                 state.isScheduled = false
                 return (nil, startIdleWatch(&state))
             }
             state.writer = nil
-            return ((batch, writer), nil)
+            return (TakenBatch(batch, writer), nil)
         }
         if let idleFrom { host.watchIdle(self, deadline: idleFrom) }
         return taken
@@ -97,54 +110,85 @@ extension LogCore {
     /// the writer and, if the caller goes on, what to commit next if that could be taken already;
     /// nil if the commit failed, and the writer was put back.
     private func commit(
-        _ batch: Batch, _ taken: SegmentWriter, takesNext: Bool
-    ) -> (writer: SegmentWriter, next: Batch?)? {
-        var writer = taken
+        _ taken: TakenBatch, takesNext: Bool
+    ) -> (writer: SegmentWriter, next: TakenBatch?)? {
+        var taken = taken
         do {
-            try unparkIfNeeded(&writer)
-            try writer.checkPlace(every: host.options.placeNanoseconds)
-            beforeWrite(batch)
-            try write(batch, &writer)
+            try write(&taken)
+            try taken.writer.force(taken.batch)
         } catch {
-            fail(batch, writer, error)
+            fail(taken.batch, taken.writer, error)
             return nil
         }
+        let next = publishAndTell(taken.batch, taken.writer, takesNext: takesNext)
+        return (taken.writer, next)
+    }
+
+    /// What follows a batch that has been forced. Gives what to commit next, if that was taken.
+    private func publishAndTell(
+        _ batch: Batch, _ writer: SegmentWriter, takesNext: Bool
+    ) -> TakenBatch? {
         // From here to the next write the disk is idle: what is needed for telling the callers was
         // made by those who appended.
         let now = MonotonicClock.now()
         let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
         let hasOthers = batch.callersLeft > 0
-        let (wakes, hasMore) = state.withLock { state in
+        let (wakes, hasMore, early) = state.withLock { state in
             publish(batch, writer, &state)
             state.lastCommit = now
             state.markFailed = false
             if let tasks { remember(tasks, &state) }
             if !hasOthers { keepSpare(batch, &state) }
-            return (takeWakes(&state), !state.pending.isEmpty)
+            let wakes = takeWakes(&state)
+            let hasMore = !state.pending.isEmpty
+            let early = takesNext && tasks != nil && !hasOthers ? popForWriter(&state) : nil
+            return (wakes, hasMore, early)
         }
+        var next = early.map { begin($0, writer) }
         tasks?.startJobs()
         host.pending.tellIfRoom()
-        // Taken only now: starting jobs takes as long as a task or two need to join the next batch.
-        let next = takesNext && !hasOthers ? state.withLock { popForWriter(&$0) } : nil
-        if hasOthers {
+        guard !hasOthers else {
             complete(Ending(batches: [batch], failure: nil, wakes: wakes), hasMore: hasMore)
-        } else {
-            // Those who are told here may append, and join the next one.
-            for wake in wakes { wake() }
-            if let tasks, !hasMore, next == nil { tellUntilMoreWaits(tasks) }
+            return nil
         }
-        return (writer, next)
+        // Those who are told here may append, and join the next one.
+        for wake in wakes { wake() }
+        if takesNext, next == nil {
+            next = state.withLock { popForWriter(&$0) }.map { TakenBatch($0, writer) }
+        }
+        if let tasks, !hasMore, next == nil { tellUntilMoreWaits(tasks) }
+        return next
     }
 
-    /// Sealing needs descriptors; where none is left, idle logs give theirs up.
-    private func write(
-        _ batch: Batch, _ writer: inout SegmentWriter
-    ) throws(SegmentWriter.Failure) {
+    /// Writes what is committed next and has the disk begin with it, so that it is not idle while
+    /// threads are woken for those in the commit before. Whether that failed is told when its turn
+    /// has come.
+    private func begin(_ batch: Batch, _ writer: SegmentWriter) -> TakenBatch {
+        var taken = TakenBatch(batch, writer)
+        // Beginning a segment takes syncs, for which those who are to be told would wait.
+        guard !batch.opensSegment else { return taken }
+        do throws(SegmentWriter.Failure) {
+            try write(&taken)
+            taken.writer.startWriting(batch)
+        } catch {
+            taken.written = .failure(error)
+        }
+        return taken
+    }
+
+    /// Writes a batch, unless that has been tried.
+    private func write(_ taken: inout TakenBatch) throws(SegmentWriter.Failure) {
+        if let written = taken.written { return try written.get() }
+        try unparkIfNeeded(&taken.writer)
+        try taken.writer.checkPlace(every: host.options.placeNanoseconds)
+        beforeWrite(taken.batch)
+        // Sealing needs descriptors; where none is left, idle logs give theirs up.
         try host.makingRoom(
             but: self, { if case .notWritten(let cause) = $0 { cause } else { nil } }
         ) { () throws(SegmentWriter.Failure) in
-            try writer.commit(batch)
+            try taken.writer.write(taken.batch)
         }
+        taken.written = .success(())
     }
 
     /// Lets others commit, or close.
@@ -196,7 +240,7 @@ extension LogCore {
     /// or a caller that tries again would never come to an end.
     func hostHasEnded() {
         state.withLock { $0.isForsaken = true }
-        while let (batch, writer) = takeBatch() { failAll(batch, writer, .closed) }
+        while let taken = takeBatch() { failAll(taken.batch, taken.writer, .closed) }
     }
 
     /// Staging goes on behind the last durable byte. Ids and positions of failed appends are given

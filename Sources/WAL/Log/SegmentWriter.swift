@@ -21,7 +21,7 @@ struct SegmentWriter: Sendable {
     /// Zeros written with one commit, so that none waits for many of them, and only when fewer than
     /// a quarter of that are left: the writes of a doubling are spread over the commits that use
     /// it.
-    private static let zerosPerCommit: UInt64 = 256 << 10
+    private static let zerosPerCommit: UInt64 = 512 << 10
 
     let directory: FilePath
     let disk: any Disk
@@ -67,8 +67,8 @@ struct SegmentWriter: Sendable {
     /// Position behind the last byte that is durable.
     var durablePosition: UInt64 { segment.base &+ durableEnd }
 
-    /// Writes a batch and forces it.
-    mutating func commit(_ batch: Batch) throws(Failure) {
+    /// Writes a batch, which is to be forced before anything else is done.
+    mutating func write(_ batch: Batch) throws(Failure) {
         if batch.opensSegment {
             try seal(nextID: batch.firstID)
             try makeSegment(id: batch.firstID, timestamp: batch.timestamp)
@@ -80,6 +80,16 @@ struct SegmentWriter: Sendable {
         } catch {
             throw undo(error)
         }
+    }
+
+    /// The disk begins with a batch that was written, while there is something else to do.
+    func startWriting(_ batch: Batch) {
+        file?.startWriting(writtenEnd..<writtenEnd + UInt64(batch.byteCount))
+    }
+
+    /// Forces a batch that was written.
+    mutating func force(_ batch: Batch) throws(Failure) {
+        guard let file else { preconditionFailure("a commit without a segment") }
         writeZerosAhead(file, behind: writtenEnd + UInt64(batch.byteCount))
         if Mutant.markBeforeSync.isOn { writeEarlyMark(behind: batch) }
         try force(file)

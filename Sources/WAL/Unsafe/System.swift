@@ -2,6 +2,7 @@
 // the system calls, and a task that waits. One wrapper per call, named
 // after it; EINTR is retried here and nowhere else; errno is read before anything can change it.
 
+internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
@@ -66,6 +67,14 @@ enum System {
         unsafe bytes.withUnsafeBytes { raw in
             retrying { unsafe Glibc.pwrite(descriptor, raw.baseAddress, raw.count, off_t(offset)) }
         }
+    }
+
+    /// sync_file_range(2) that only starts: it waits for nothing, forces nothing, and what fails
+    /// is left to be told by the next fdatasync(2), since only waiting would take note of it.
+    static func startWriting(_ descriptor: Int32, _ range: Range<UInt64>) {
+        _ = sync_file_range(
+            descriptor, off_t(range.lowerBound), off_t(range.count),
+            linux_sync_file_range_write)
     }
 
     /// ftruncate(2)
