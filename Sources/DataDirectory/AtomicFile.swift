@@ -28,11 +28,9 @@ package enum AtomicFile {
     ) throws(DiskError) {
         let disk = storage.disk
         let temporary = temporary(of: path)
-        // A left-over is not written over but removed: after a failed fsync its pages cannot be
-        // trusted, and a new file (O_EXCL) is ours whatever had its name.
-        if try disk.status(temporary) != nil { try disk.remove(temporary) }
         do {
-            let file = try disk.make(temporary, like: disk.status(path)?.access ?? access)
+            let access = try disk.status(path)?.access ?? access
+            let file = try makeAnew(temporary, like: access, on: disk)
             try put(bytes, into: file, temporary, over: path, on: disk)
         } catch {
             // The space is given back if that can be done; the first error is the one to tell.
@@ -41,6 +39,21 @@ package enum AtomicFile {
         }
         if Mutant.offsetsRenameNotSynced.isOn { return }
         try Force.names(in: path.parentDirectory, of: disk)
+    }
+
+    /// A left-over is not written over but removed: after a failed fsync its pages cannot be
+    /// trusted, and a new file (O_EXCL) is ours whatever had its name, a link that leads nowhere
+    /// too.
+    private static func makeAnew(
+        _ path: FilePath, like access: FileAccess?, on disk: any Disk
+    ) throws(DiskError) -> any DiskFile {
+        do {
+            return try disk.make(path, like: access)
+        } catch {
+            guard error.errno == .fileExists else { throw error }
+            try disk.remove(path)
+            return try disk.make(path, like: access)
+        }
     }
 
     /// The same in a directory that is not ours: what has the name of the temporary file is

@@ -152,6 +152,17 @@ import WAL
         }
     }
 
+    /// open(2) finds a link there, stat(2) nothing.
+    @Test func aLinkThatLeadsNowhereIsALeftOverLikeAnyOther() throws {
+        let directory = try TemporaryDirectory()
+        let temporary = directory.appending("offsets.json.tmp")
+        #expect(symlink("nowhere", temporary.string) == 0)
+        let file = OffsetsFile(directory.appending("offsets.json"))
+        try file.store(try offsets(2))
+        #expect(try file.load() == offsets(2))
+        #expect(try PosixDisk().list(directory.path).map(\.name.string) == ["offsets.json"])
+    }
+
     @Test func powerLossAnywhereLeavesTheOldFileOrTheNewOne() throws {
         let path: FilePath = "/data/offsets.json"
         var random = Seeded(1)
