@@ -257,8 +257,8 @@ let package = Package(
         .testTarget(
             name: "WALTests",
             dependencies: [
-                "WAL", "WALTestSupport", "ProcessSupport", "LogAppender", "Threads", "TestSupport",
-                systemPackage,
+                "WAL", "WALTestSupport", "Simulation", "ProcessSupport", "LogAppender", "Threads",
+                "TestSupport", systemPackage,
             ],
             swiftSettings: strict),
 

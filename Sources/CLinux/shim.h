@@ -2,11 +2,7 @@
 #include <fcntl.h>
 #include <sys/types.h>
 
-#ifdef __GLIBC__
 typedef __off64_t linux_offset;
-#else
-typedef off_t linux_offset;
-#endif
 
 int sync_file_range(int fd, linux_offset offset, linux_offset count, unsigned int flags);
 

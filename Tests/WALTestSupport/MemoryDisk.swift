@@ -28,7 +28,6 @@ package final class MemoryDisk: Disk {
         var capacity = Int.max
         var used = 0
         var script: Script?
-        var startedWriting: [Range<UInt64>] = []
         var trace: [DiskCall]?
         /// The process that `lockHolder` names.
         package var holder: Int32 = 1
@@ -70,9 +69,6 @@ package final class MemoryDisk: Disk {
     /// Remembers every call from now on.
     package func startTrace() { state.withLock { $0.trace = [] } }
     package var trace: [DiskCall] { state.withLock { $0.trace ?? [] } }
-
-    /// What it was told to begin with before it was told to force it.
-    package var startedWriting: [Range<UInt64>] { state.withLock { $0.startedWriting } }
 
     /// Bytes read while `body` runs.
     package func bytesRead(_ body: () throws -> Void) rethrows -> Int {

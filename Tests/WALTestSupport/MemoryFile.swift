@@ -173,8 +173,9 @@ final class MemoryFile: DiskFile {
         }
     }
 
-    func startWriting(_ range: Range<UInt64>) {
-        disk.state.withLock { $0.startedWriting.append(range) }
+    /// For a script and a trace a sync of so many bytes.
+    func startWriting(_ range: Range<UInt64>) throws(DiskError) {
+        _ = try begin(.sync, offset: range.lowerBound, count: range.count)
     }
 
     func truncate(to size: UInt64) throws(DiskError) {

@@ -1,3 +1,4 @@
+import Simulation
 import SystemPackage
 import Testing
 import TestSupport
@@ -11,42 +12,35 @@ import WALTestSupport
 @Suite struct EarlyWriteTests {
     /// Two commits of ten tasks each: those of the second append while the first is forced.
     private struct TwoCommits {
-        let fixture: LogFixture
         let log: Log
+        let host: LogHost
         let first = (0..<10).map { _ in AppendTicket() }
         let second = (0..<10).map { _ in AppendTicket() }
         let secondPayload: [UInt8]
-        /// Of `segment.log`.
-        private let syncs = Observed(0)
 
         init(
-            secondPayload: [UInt8] = Array("second".utf8),
-            _ options: (inout LogOptions) -> Void = { _ in }
+            on disk: any Disk, secondPayload: [UInt8] = Array("second".utf8),
+            _ change: (inout LogOptions) -> Void = { _ in }
         ) throws {
-            fixture = LogFixture(threads: 0, options)
-            log = try fixture.open()
+            host = .on(disk)
+            var options = LogOptions()
+            change(&options)
+            log = try Log.open(LogImage.directory, host: host, options: options)
             self.secondPayload = secondPayload
         }
 
-        /// Runs them; `script` sees each call with the number of syncs before it.
-        func run(_ script: @escaping @Sendable (DiskCall, _ syncs: Int) -> DiskFault?) async throws
-        {
+        var durable: UInt64 { log.durable.upperBound.rawValue }
+
+        /// Commits those of the first and what waits behind them.
+        func run() async throws {
             try stage(first, Array("first".utf8))
-            fixture.disk.follow { call in
-                guard call.name == SegmentName.activeName else { return nil }
-                let before = syncs.value
-                if call.operation == .sync {
-                    syncs.update { $0 += 1 }
-                    if before == 0 { try? stage(second, secondPayload) }
-                }
-                return script(call, before)
-            }
             log.core.commitScheduled()
-            fixture.disk.follow(nil)
             // Those that no job has come to yet: other tests may have all threads of the pool.
             while let tasks = log.core.state.withLock({ $0.tasks.popFirst() }) { tasks.tell() }
             #expect(await eventually { (first + second).allSatisfy { $0.hasEnded } })
         }
+
+        func stageSecond() { try? stage(second, secondPayload) }
 
         private func stage(_ tickets: [AppendTicket], _ payload: [UInt8]) throws {
             try log.core.state.withLock { (state) throws(LogError) in
@@ -59,8 +53,41 @@ import WALTestSupport
 
         func end() {
             try? log.close()
-            fixture.host.shutdown()
+            host.shutdown()
         }
+    }
+
+    /// What the committer asks of `segment.log`.
+    private enum Step: Equatable { case write, begin(Range<UInt64>), sync }
+
+    /// Runs the two commits; `script` sees each step with those before it.
+    private func run(
+        _ commits: TwoCommits, _ disk: MemoryDisk,
+        _ script: @escaping @Sendable (Step, [Step]) -> DiskFault? = { _, _ in nil }
+    ) async throws -> [Step] {
+        let steps = Observed<[Step]>([])
+        disk.follow { call in
+            guard call.name == SegmentName.activeName else { return nil }
+            let step: Step
+            switch call.operation {
+            case .write: step = .write
+            case .sync where call.count > 0:
+                step = .begin(call.offset..<call.offset + UInt64(call.count))
+            case .sync: step = .sync
+            default: return nil
+            }
+            let before = steps.value
+            steps.update { $0.append(step) }
+            if step == .sync, !before.contains(.sync) { commits.stageSecond() }
+            return script(step, before)
+        }
+        try await commits.run()
+        disk.follow(nil)
+        return steps.value
+    }
+
+    private func reopened(_ disk: MemoryDisk) throws -> Log {
+        try Log.open(LogImage.directory, host: .on(disk.afterPowerLoss()))
     }
 
     private func texts(_ first: Int, _ second: Int) -> [String] {
@@ -77,42 +104,51 @@ import WALTestSupport
         return outcomes
     }
 
-    @Test func theDiskBeginsWithTheNextCommitAndWithNothingElse() async throws {
-        let commits = try TwoCommits()
-        let begun = Observed<[Int]>([])
-        let disk = commits.fixture.disk
-        try await commits.run { call, _ in
-            if call.operation == .sync { begun.update { $0.append(disk.startedWriting.count) } }
+    @Test func theDiskBeginsWithTheNextCommitAndNobodyIsToldOfItSooner() async throws {
+        let disk = LogImage(files: []).disk()
+        let commits = try TwoCommits(on: disk)
+        let steps = try await run(commits, disk) { _, before in
+            if before.contains(.sync) {
+                // Those of the first are told when the disk has begun with the second.
+                if before.last != .sync, before.count < 4 {
+                    #expect(commits.first.allSatisfy { !$0.hasEnded })
+                }
+                #expect(commits.durable == 10)
+                #expect(commits.second.allSatisfy { !$0.hasEnded })
+            }
             return nil
         }
-        // Before its own sync, and not before that of the first.
-        #expect(begun.value == [0, 1])
-        // The first is the mark of the segment.
-        let found = frames(in: commits.fixture.bytes())
-        let (from, end) = (found[11].offset, found[20].offset + found[20].frame.bytes)
-        #expect(disk.startedWriting == [UInt64(from)..<UInt64(end)])
+        // The first frame is the mark of the segment.
+        let found = frames(in: disk.bytes(LogImage.directory.appending("segment.log")) ?? [])
+        let end = found[20].offset + found[20].frame.bytes
+        let second = UInt64(found[11].offset)..<UInt64(end)
+        #expect(steps == [.write, .sync, .write, .begin(second), .sync])
         let ids = await outcomes(commits.first + commits.second).map { try? $0.get().rawValue }
         #expect(ids == (0..<20).map { $0 })
-        #expect(try commits.fixture.reopenedAfterPowerLoss().texts() == texts(10, 10))
+        #expect(try reopened(disk).texts() == texts(10, 10))
         commits.end()
     }
 
-    /// Sealing takes syncs, and those who are durable do not wait for them.
-    @Test func aCommitThatBeginsASegmentIsNotWrittenEarly() async throws {
-        let commits = try TwoCommits(secondPayload: [UInt8](repeating: 7, count: 3800)) {
-            $0.segmentBytes = 4096
+    /// Sealing takes syncs, and writing much takes long: those who are durable do not wait for it.
+    @Test(arguments: [3_800, 20_000]) func whatTakesLongIsNotWrittenEarly(bytes: Int) async throws {
+        let disk = LogImage(files: []).disk()
+        let commits = try TwoCommits(
+            on: disk, secondPayload: [UInt8](repeating: 7, count: bytes)
+        ) {
+            if bytes < 4096 { $0.segmentBytes = 4096 }
         }
-        try await commits.run { _, _ in nil }
-        #expect(commits.fixture.disk.startedWriting.isEmpty)
+        let steps = try await run(commits, disk)
+        #expect(steps.allSatisfy { if case .begin = $0 { false } else { true } })
         for outcome in await outcomes(commits.first + commits.second) { _ = try outcome.get() }
-        #expect(try commits.fixture.reopenedAfterPowerLoss().contents().count == 20)
+        #expect(try reopened(disk).contents().count == 20)
         commits.end()
     }
 
     @Test func anEarlyWriteThatFailsFailsItsOwnTasksOnly() async throws {
-        let commits = try TwoCommits()
-        try await commits.run { call, syncs in
-            syncs == 1 && call.operation == .write ? .fail(.noSpace) : nil
+        let disk = LogImage(files: []).disk()
+        let commits = try TwoCommits(on: disk)
+        _ = try await run(commits, disk) { step, before in
+            before.contains(.sync) && step == .write ? .fail(.noSpace) : nil
         }
         let first = await outcomes(commits.first).map { try? $0.get().rawValue }
         #expect(first == (0..<10).map { $0 })
@@ -124,17 +160,24 @@ import WALTestSupport
             #expect(cause.errno == .noSpace)
         }
         // Nobody was told of the ids: they are given out again.
-        commits.fixture.host.runAll()
+        commits.host.runAll()
         #expect(try commits.log.append(TestMessage("second")) == 10)
-        #expect(try commits.fixture.reopenedAfterPowerLoss().texts() == texts(10, 1))
+        #expect(try reopened(disk).texts() == texts(10, 1))
         commits.end()
     }
 
-    @Test func anEarlyWriteWhoseSyncFailsIsFinalAndTheCommitBeforeItIsNot() async throws {
-        let commits = try TwoCommits()
-        try await commits.run { call, syncs in
-            syncs == 1 && call.operation == .sync ? .fail(.ioError) : nil
+    /// The sync of what was written early fails, or already the call that begins with it: a file
+    /// system may have dropped the pages, and the sync behind it would succeed.
+    @Test(arguments: [true, false]) func anEarlyWriteThatIsNotForcedIsFinal(
+        whenBegun: Bool
+    ) async throws {
+        let disk = LogImage(files: []).disk()
+        let commits = try TwoCommits(on: disk)
+        let steps = try await run(commits, disk) { step, before in
+            guard before.contains(.sync), step != .write else { return nil }
+            return (step != .sync) == whenBegun ? .fail(.ioError) : nil
         }
+        #expect(steps.count { $0 == .sync } == (whenBegun ? 1 : 2))
         for outcome in await outcomes(commits.first) { _ = try outcome.get() }
         for outcome in await outcomes(commits.second) {
             guard case .failure(.poisoned) = outcome else {
@@ -143,32 +186,51 @@ import WALTestSupport
             }
         }
         #expect(throws: LogError.self) { try commits.log.append(TestMessage("third")) }
-        #expect(try commits.fixture.reopenedAfterPowerLoss().texts() == texts(10, 0))
+        #expect(try reopened(disk).texts() == texts(10, 0))
         commits.end()
     }
 
-    /// At each call, whoever has been told so far finds his message after a power loss, and the
-    /// messages of the second commit are there as a whole or a beginning of it.
-    @Test func whateverCallThePowerFailsAtWhatTasksWereToldIsThere() async throws {
-        let commits = try TwoCommits()
-        let states = Observed<[(told: Int, disk: MemoryDisk)]>([])
-        let disk = commits.fixture.disk
-        let all = commits.first + commits.second
-        try await commits.run { _, _ in
-            let told = all.count { $0.hasEnded }
-            states.update { $0.append((told, disk.afterPowerLoss())) }
-            return nil
+    /// At each call and within each write the process is killed or the power fails: what was forced
+    /// is there, who may have been told is in it, and of the rest there is a beginning or nothing.
+    @Test func whereverItCrashesWhatTasksMayHaveBeenToldIsThere() async throws {
+        let states = Observed<[(durable: UInt64, SimulatedState)]>([])
+        let hooks = Observed<TwoCommits?>(nil)
+        let syncs = Observed(0)
+        let disk = SimulatedDisk(partsOfWrites: 12) { state, call in
+            guard let commits = hooks.value else { return }
+            states.update { $0.append((commits.durable, state)) }
+            #expect(commits.durable == UInt64(10 * syncs.value))
+            guard case .sync = call else { return }
+            if syncs.value == 0 { commits.stageSecond() }
+            syncs.update { $0 += 1 }
         }
-        try commits.log.close()
-        states.update { $0.append((20, disk.afterPowerLoss())) }
-        #expect(states.value.count >= 5)
-        for (told, disk) in states.value {
-            let log = try Log.open(LogImage.directory, host: .on(disk))
-            let texts = try log.texts()
-            #expect(texts.count >= told)
-            #expect(texts == self.texts(min(texts.count, 10), max(texts.count - 10, 0)))
-            try log.close()
+        try disk.makeDirectory(LogImage.directory)
+        try disk.syncDirectory("/")
+        let commits = try TwoCommits(on: disk)
+        hooks.update { $0 = commits }
+        try await commits.run()
+        hooks.update { $0 = nil }
+        states.update { $0.append((20, disk.state)) }
+        #expect(syncs.value == 2)
+        #expect(states.value.count > 24)
+
+        var random = Seeded(1)
+        var count = 0
+        for (durable, state) in states.value {
+            let judge = { (state: SimulatedState, label: String) in
+                count += 1
+                let log = try Log.open(LogImage.directory, host: .on(SimulatedDisk(state)))
+                let texts = try log.texts()
+                #expect(texts.count >= durable, "\(label)")
+                #expect(
+                    texts == self.texts(min(texts.count, 10), max(texts.count - 10, 0)),
+                    "\(label)")
+                try log.close()
+            }
+            try judge(state, "killed")
+            try PowerCut(limit: 30).forEachOutcome(of: state, using: &random, judge)
         }
+        #expect(count > 300)
         commits.end()
     }
 }

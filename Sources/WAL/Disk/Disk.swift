@@ -119,9 +119,10 @@ package protocol DiskFile: AnyObject, Sendable {
     ) throws(DiskError) -> Int
     /// Writes some or all of `bytes` at `offset` and tells how many.
     func write(_ bytes: RawSpan, at offset: UInt64) throws(DiskError) -> Int
-    /// Has the system begin to write out what was written in `range`, where it can. Nothing may
-    /// rely on it: only `sync` forces, and only `sync` tells of a failure.
-    func startWriting(_ range: Range<UInt64>)
+    /// Has the system begin to write out what was written in `range`, where it can: nothing is
+    /// forced by it. An error is that of a sync that failed: the pages may be gone, and a later
+    /// sync succeed.
+    func startWriting(_ range: Range<UInt64>) throws(DiskError)
     /// Cuts or extends the file.
     func truncate(to size: UInt64) throws(DiskError)
     /// Gives it to another owner and group and sets its mode. Where this process may not give a
@@ -234,7 +235,7 @@ package enum LockHolder: Hashable, Sendable {
 
 extension DiskFile {
     /// On a disk that writes when it is told to force.
-    package func startWriting(_ range: Range<UInt64>) {}
+    package func startWriting(_ range: Range<UInt64>) throws(DiskError) {}
 
     /// Writes all of `bytes`: a short write goes on where it stopped, as POSIX allows it to stop
     /// anywhere (signal, quota, full disk); the next call then gives the reason.

@@ -219,7 +219,16 @@ private final class PosixFile: DiskFile {
         try System.pwrite(descriptor, bytes, offset).orThrow(.write, path)
     }
 
-    func startWriting(_ range: Range<UInt64>) { System.startWriting(descriptor, range) }
+    func startWriting(_ range: Range<UInt64>) throws(DiskError) {
+        switch System.syncFileRange(descriptor, range) {
+        case .success: break
+        // Not there, not allowed, or not for this file system: the sync does all of it.
+        case .failure(.noFunction), .failure(.notPermitted), .failure(.permissionDenied),
+            .failure(.invalidArgument), .failure(.illegalSeek), .failure(.notSupported):
+            break
+        case .failure(let errno): throw DiskError(operation: .sync, path: path, errno: errno)
+        }
+    }
 
     func truncate(to size: UInt64) throws(DiskError) {
         _ = try System.ftruncate(descriptor, size).orThrow(.truncate, path)

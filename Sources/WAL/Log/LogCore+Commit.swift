@@ -17,8 +17,20 @@ extension LogCore {
         }
     }
 
+    private enum CommitEnd {
+        /// What to commit next, if the caller goes on and that could be taken already.
+        case next(TakenBatch)
+        /// Nothing was taken: the writer is to be put back.
+        case idle(SegmentWriter)
+        /// Whoever was in it has been told, and the writer put back.
+        case failed
+    }
+
     /// How many commits a committer makes for one log before it lets others have a turn.
     private static let commitsPerTurn = 64
+    /// Of how many bytes a batch may be that is written before others are told: that they hear of
+    /// theirs is not to take longer than waking a thread does.
+    private static let earlyBytes = 64 << 10
 
     /// A committer has been told that there is something to commit.
     func commitScheduled() {
@@ -26,17 +38,12 @@ extension LogCore {
         for turn in 1...LogCore.commitsPerTurn {
             guard let taken = next else { return }
             let goesOn = turn < LogCore.commitsPerTurn
-            guard let done = commit(taken, takesNext: goesOn) else {
-                // Not on the last turn: what is taken has to be committed.
-                next = goesOn ? takeBatch() : nil
-                continue
-            }
-            if let batch = done.next {
-                next = batch
-            } else if goesOn {
-                next = putBackOrTake(done.writer)
-            } else {
-                putBack(done.writer)
+            switch commit(taken, takesNext: goesOn) {
+            case .next(let taken): next = taken
+            case .idle(let writer) where goesOn: next = putBackOrTake(writer)
+            case .idle(let writer): putBack(writer)
+            // Not on the last turn: what is taken has to be committed.
+            case .failed: next = goesOn ? takeBatch() : nil
             }
         }
         host.schedule(self)
@@ -46,7 +53,7 @@ extension LogCore {
     /// look again when done.
     func commitNext() -> Bool {
         guard let taken = takeBatch() else { return false }
-        if let done = commit(taken, takesNext: false) { putBack(done.writer) }
+        if case .idle(let writer) = commit(taken, takesNext: false) { putBack(writer) }
         return true
     }
 
@@ -106,30 +113,26 @@ extension LogCore {
         return idleDeadline(state)
     }
 
-    /// Writes, forces, publishes and completes a batch that was taken out with the writer. Gives
-    /// the writer and, if the caller goes on, what to commit next if that could be taken already;
-    /// nil if the commit failed, and the writer was put back.
-    private func commit(
-        _ taken: TakenBatch, takesNext: Bool
-    ) -> (writer: SegmentWriter, next: TakenBatch?)? {
+    /// Writes, forces, publishes and completes a batch that was taken out with the writer.
+    private func commit(_ taken: TakenBatch, takesNext: Bool) -> CommitEnd {
         var taken = taken
         do {
             try write(&taken)
             try taken.writer.force(taken.batch)
         } catch {
             fail(taken.batch, taken.writer, error)
-            return nil
+            return .failed
         }
         let next = publishAndTell(taken.batch, taken.writer, takesNext: takesNext)
-        return (taken.writer, next)
+        return next.map { .next($0) } ?? .idle(taken.writer)
     }
 
     /// What follows a batch that has been forced. Gives what to commit next, if that was taken.
     private func publishAndTell(
         _ batch: Batch, _ writer: SegmentWriter, takesNext: Bool
     ) -> TakenBatch? {
-        // From here to the next write the disk is idle: what is needed for telling the callers was
-        // made by those who appended.
+        // From here to the next write, an early one if there is one, the disk is idle: what is
+        // needed for telling the callers was made by those who appended.
         let now = MonotonicClock.now()
         let tasks = batch.takeTasks(atLeast: LogCore.tasksWorthJobs)
         let hasOthers = batch.callersLeft > 0
@@ -144,7 +147,7 @@ extension LogCore {
             let early = takesNext && tasks != nil && !hasOthers ? popForWriter(&state) : nil
             return (wakes, hasMore, early)
         }
-        var next = early.map { begin($0, writer) }
+        var next = early.map { writtenEarly($0, writer) }
         tasks?.startJobs()
         host.pending.tellIfRoom()
         guard !hasOthers else {
@@ -163,13 +166,13 @@ extension LogCore {
     /// Writes what is committed next and has the disk begin with it, so that it is not idle while
     /// threads are woken for those in the commit before. Whether that failed is told when its turn
     /// has come.
-    private func begin(_ batch: Batch, _ writer: SegmentWriter) -> TakenBatch {
+    private func writtenEarly(_ batch: Batch, _ writer: SegmentWriter) -> TakenBatch {
         var taken = TakenBatch(batch, writer)
         // Beginning a segment takes syncs, for which those who are to be told would wait.
-        guard !batch.opensSegment else { return taken }
+        guard !batch.opensSegment, batch.byteCount <= LogCore.earlyBytes else { return taken }
         do throws(SegmentWriter.Failure) {
             try write(&taken)
-            taken.writer.startWriting(batch)
+            try taken.writer.startWriting(batch)
         } catch {
             taken.written = .failure(error)
         }

@@ -36,9 +36,10 @@ struct SegmentWriter: Sendable {
     private var renameIsUnforced = false
     /// Bytes of the file that are durable.
     private(set) var durableEnd: UInt64
-    /// Bytes written, a mark that nothing has forced yet among them.
+    /// Bytes that were forced, and a mark behind them that nothing has forced yet.
     private(set) var writtenEnd: UInt64
-    /// Where the zeros that were written ahead end at most: the file is not longer.
+    /// Where the zeros that were written ahead end at most: the file is not longer, but for a batch
+    /// that is being forced.
     private(set) var zeroedTo: UInt64
     private var zeroGoal: UInt64 = 0
     /// The last frame written is a mark.
@@ -67,7 +68,7 @@ struct SegmentWriter: Sendable {
     /// Position behind the last byte that is durable.
     var durablePosition: UInt64 { segment.base &+ durableEnd }
 
-    /// Writes a batch, which is to be forced before anything else is done.
+    /// Writes a batch, which is to be forced before anything else is written.
     mutating func write(_ batch: Batch) throws(Failure) {
         if batch.opensSegment {
             try seal(nextID: batch.firstID)
@@ -82,9 +83,14 @@ struct SegmentWriter: Sendable {
         }
     }
 
-    /// The disk begins with a batch that was written, while there is something else to do.
-    func startWriting(_ batch: Batch) {
-        file?.startWriting(writtenEnd..<writtenEnd + UInt64(batch.byteCount))
+    /// Has the disk begin with a batch that was written, while there is something else to do.
+    func startWriting(_ batch: Batch) throws(Failure) {
+        do {
+            try file?.startWriting(writtenEnd..<writtenEnd + UInt64(batch.byteCount))
+        } catch {
+            // A sync behind it would find nothing left to write, and prove nothing.
+            throw .final(error)
+        }
     }
 
     /// Forces a batch that was written.

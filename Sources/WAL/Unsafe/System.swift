@@ -69,12 +69,15 @@ enum System {
         }
     }
 
-    /// sync_file_range(2) that only starts: it waits for nothing, forces nothing, and what fails
-    /// is left to be told by the next fdatasync(2), since only waiting would take note of it.
-    static func startWriting(_ descriptor: Int32, _ range: Range<UInt64>) {
-        _ = sync_file_range(
-            descriptor, off_t(range.lowerBound), off_t(range.count),
-            linux_sync_file_range_write)
+    /// sync_file_range(2) that only starts: it does not wait until the disk is done. An error of
+    /// the disk is left to the next fdatasync(2), since only waiting would take note of it. But what
+    /// it returns is told to nobody else: ext4 that finds no place for a page drops it.
+    static func syncFileRange(_ descriptor: Int32, _ range: Range<UInt64>) -> Result<Int32, Errno> {
+        retrying {
+            sync_file_range(
+                descriptor, linux_offset(range.lowerBound), linux_offset(range.count),
+                linux_sync_file_range_write)
+        }
     }
 
     /// ftruncate(2)
