@@ -127,6 +127,9 @@ final class MemoryFile: DiskFile {
         return try disk.begin(operation, path, handle: handle, offset: offset, count: count)
     }
 
+    /// An array: without optimisation each element of a lazy collection takes several calls.
+    private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+
     func status() throws(DiskError) -> FileStatus {
         _ = try begin(.status)
         return disk.state.withLock { _ in node.status }
@@ -158,11 +161,11 @@ final class MemoryFile: DiskFile {
             if start > node.bytes.count {
                 node.dirty.append(node.bytes.count..<start)
                 node.bytes.append(
-                    contentsOf: repeatElement(0, count: start - node.bytes.count))
+                    contentsOf: MemoryFile.zeros(start - node.bytes.count))
             }
             let end = start + count
             if end > node.bytes.count {
-                node.bytes.append(contentsOf: repeatElement(0, count: end - node.bytes.count))
+                node.bytes.append(contentsOf: MemoryFile.zeros(end - node.bytes.count))
             }
             node.bytes.overwrite(start..<end, with: new, from: 0)
             state.used += min(growth, max(room, 0))
@@ -189,7 +192,7 @@ final class MemoryFile: DiskFile {
                     $0.lowerBound < size ? $0.clamped(to: 0..<size) : nil
                 }
             } else if size > old {
-                node.bytes.append(contentsOf: repeatElement(0, count: size - old))
+                node.bytes.append(contentsOf: MemoryFile.zeros(size - old))
                 node.dirty.append(old..<size)
             }
             state.used += size - old
