@@ -22,7 +22,8 @@ import WALTestSupport
             on disk: any Disk, secondPayload: [UInt8] = Array("second".utf8),
             _ change: (inout LogOptions) -> Void = { _ in }
         ) throws {
-            host = .on(disk)
+            // Looks for the segment's place before each commit.
+            host = .on(disk) { $0.placeNanoseconds = 0 }
             var options = LogOptions()
             change(&options)
             log = try Log.open(LogImage.directory, host: host, options: options)
@@ -163,6 +164,26 @@ import WALTestSupport
         commits.host.runAll()
         #expect(try commits.log.append(TestMessage("second")) == 10)
         #expect(try reopened(disk).texts() == texts(10, 1))
+        commits.end()
+    }
+
+    /// Somebody moves the segment while the first commit is forced.
+    @Test func whatIsFoundOutBeforeAnEarlyWriteIsToldOfTheSecondCommitOnly() async throws {
+        let disk = LogImage(files: []).disk()
+        let commits = try TwoCommits(on: disk)
+        let active = LogImage.directory.appending(SegmentName.activeName)
+        let steps = try await run(commits, disk) { step, _ in
+            if step == .sync { try? disk.rename(active, to: LogImage.directory.appending("moved")) }
+            return nil
+        }
+        #expect(steps == [.write, .sync])
+        for outcome in await outcomes(commits.first) { _ = try outcome.get() }
+        for outcome in await outcomes(commits.second) {
+            guard case .failure(.takenOver) = outcome else {
+                Issue.record("\(outcome)")
+                continue
+            }
+        }
         commits.end()
     }
 

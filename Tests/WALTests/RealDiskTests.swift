@@ -183,6 +183,30 @@ import WALTestSupport
         try log.close()
     }
 
+    /// The header of the C library does not show the call, so it is declared here: that it is the
+    /// right one shows in what the kernel says of a descriptor that is no file's.
+    @Test func aFileIsBegunWithAndItsBytesAreThere() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.appending("file")
+        let file = try PosixDisk().open(path, .create)
+        let bytes = [UInt8](repeating: 7, count: 10_000)
+        try file.writeAll(RawSpan(of: bytes), at: 0)
+        try file.startWriting(0..<10_000)
+        // Beyond its end there is nothing to begin with, which is no error.
+        try file.startWriting(20_000..<30_000)
+        try file.sync(.data)
+        #expect(try Data(contentsOf: URL(filePath: path.string)) == Data(bytes))
+
+        let descriptor = try System.open(path, O_RDWR).get()
+        defer { System.close(descriptor) }
+        #expect(throws: Never.self) { try System.syncFileRange(descriptor, 0..<10_000).get() }
+        var pipes: [Int32] = [0, 0]
+        #expect(pipe(&pipes) == 0)
+        defer { pipes.forEach { System.close($0) } }
+        #expect(throws: Errno.illegalSeek) { try System.syncFileRange(pipes[1], 0..<1).get() }
+        #expect(throws: Errno.badFileDescriptor) { try System.syncFileRange(-1, 0..<1).get() }
+    }
+
     /// Those of this process that lead to `path` or below it. Other tests run at the same time, and
     /// have theirs elsewhere.
     private func descriptors(below path: FilePath) throws -> [Int32] {
